@@ -1,0 +1,110 @@
+"""Modalities: what a row's content is, and what can be done with it. One module or folder each.
+
+Stages never ask which modality they have; they call this Protocol. Methods that end in a table or an array
+take the content columns of many rows at once (columnar, so that compiled code can read Arrow's buffers);
+methods about one row take its content cells as a mapping.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import BaseModel
+
+
+class Shingles(NamedTuple):
+    """Sets of 64-bit hashes, one set a row, in CSR form: row i owns hashes[offsets[i]:offsets[i + 1]], sorted, unique."""
+
+    offsets: np.ndarray  # (n + 1,) int64
+    hashes: np.ndarray  # (m,) uint64
+
+
+class Rule(NamedTuple):
+    """A bound on a measure: outside [low, high] a row has `issue`."""
+
+    measure: str
+    issue: str
+    low: float
+    high: float
+    action: str  # flag or drop
+    meaning: str  # completes "{value} {unit}: ..."
+
+
+class Modality(Protocol):
+    """What each modality offers. `options` are the validated `[stages.<modality>]` settings of the calling stage."""
+
+    name: str
+    stage_options: Mapping[str, type[BaseModel]]  # stage name -> model of its modality's own settings
+    encoders: Mapping[str, str]  # name of an embedding encoder -> what it is
+
+    def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
+        """Guess the content columns among those not `taken` by a role; empty when nothing fits."""
+        ...
+
+    def fit(self, content: pa.Table) -> dict[str, Any]:
+        """Learn JSON state from the *train* rows that `embed` and `views` need (means, categories); {} for none."""
+        ...
+
+    def repair(self, column: str, cell: Any, options: Any, state: Mapping[str, Any]) -> tuple[Any, list[str]]:
+        """Return the repaired cell and what was wrong with it, in words; the same cell and [] when nothing is."""
+        ...
+
+    def identity(self, content: pa.Table) -> np.ndarray:
+        """(n,) of str: rows with the same string are exact copies for every practical purpose."""
+        ...
+
+    def signature(self, content: pa.Table) -> Shingles:
+        """Sets whose Jaccard similarity says how near two rows are."""
+        ...
+
+    def embed(self, content: pa.Table, state: Mapping[str, Any], options: Mapping[str, Any]) -> np.ndarray:
+        """(n, d) float32, one vector a row, a function of the row alone (given `state`).
+
+        Raises `NotApplicable` when the encoder is not installed.
+        """
+        ...
+
+    def views(self, content: pa.Table, is_train: np.ndarray) -> dict[str, Any]:
+        """Cheap feature matrices (n, f), dense or CSR, beside the embeddings, fitted on train rows only."""
+        ...
+
+    def measure(self, content: pa.Table) -> pd.DataFrame:
+        """(n, m) named numbers with their units in the name: `n_words`, `length_chars`, `missing_fraction`."""
+        ...
+
+    def rules(self, options: Any) -> list[Rule]:
+        """Return the bounds on the measures that `quality` checks."""
+        ...
+
+    def perturb(self, cells: Mapping[str, Any], seed: int, options: Any) -> tuple[dict[str, Any], str]:
+        """Return a label-preserving variation of a row's content, and how it was made. A function of (cells, seed)."""
+        ...
+
+    def show(self, cells: Mapping[str, Any]) -> str:
+        """Return the row as plain text for reports, not shortened, not escaped."""
+        ...
+
+
+@cache
+def modality(name: str) -> Modality:
+    """Return a modality by the name of its module. Raises `KeyError` naming those that exist.
+
+    >>> modality("text").name
+    'text'
+    """
+    if name not in modality_names():
+        raise KeyError(f"modality {name!r} is none of {', '.join(modality_names())}")
+    return importlib.import_module(f"{__name__}.{name}").MODALITY
+
+
+@cache
+def modality_names() -> tuple[str, ...]:
+    """Names of all modalities."""
+    return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__)))

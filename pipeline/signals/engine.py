@@ -1,0 +1,222 @@
+"""Runs signals: keys, cache, shared memo, worker processes.
+
+A key is known before the signal is computed, so a stage's own key can name the signals it needs without
+paying for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.code import code_digest
+from pipeline.dataset import ROW_ID, SPLIT, WEIGHT, Dataset, content_keys, hash_array
+from pipeline.modalities import Modality, modality
+from pipeline.signals import Signal, signals
+
+BATCH_ROWS = 512  # rows handed to a worker at once; fixed, so that workers never change a result
+
+
+class Cache(Protocol):
+    """Where signal tables live; `pipeline.store.Store` is one."""
+
+    def load_signal(self, name: str, key: str) -> pa.Table | None:
+        """Return a global signal's table, or None."""
+        ...
+
+    def save_signal(self, name: str, key: str, table: pa.Table) -> None:
+        """Keep a global signal's table."""
+        ...
+
+    def load_rows(self, name: str, key: str) -> pa.Table | None:
+        """Return all cached lines of a row signal, with their `content` keys, or None."""
+        ...
+
+    def save_rows(self, name: str, key: str, table: pa.Table) -> None:
+        """Add lines to a row signal's cache."""
+        ...
+
+
+class Engine:
+    """How to compute: settings by signal name, where to keep results, how many processes.
+
+    given : tables brought by the user or by training, by signal name; see `Signals`.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        cache: Cache | None = None,
+        workers: int = 1,
+        given: Sequence[Given] = (),
+        log: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.settings = {name: dict(values) for name, values in (settings or {}).items()}
+        self.cache, self.workers, self.given, self.log = cache, workers, list(given), log
+        self.computed: list[str] = []  # names of the signals that were really computed, and for how many rows
+
+    def signal(self, name: str) -> Signal:
+        """Return the signal with this engine's settings."""
+        return signals()[name](**self.settings.get(name, {}))
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Apply an importable function to each item, in worker processes if there are several; order is kept."""
+        if self.workers <= 1 or len(items) < 2:
+            return [function(item) for item in items]
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(self.workers, len(items)), mp_context=context) as pool:
+            return list(pool.map(function, items))
+
+
+class Given:
+    """A signal table that was not computed here: brought by the user, or learnt in training.
+
+    It stands in for the computed one where its row ids match, and, when it has a `labels` column,
+    where the labels match too.
+    """
+
+    def __init__(self, name: str, table: pa.Table, origin: str) -> None:
+        self.name, self.table, self.origin = name, table, origin
+
+    @cached_property
+    def digest(self) -> str:
+        """Return a digest over the table."""
+        h = hashlib.sha256(self.name.encode())
+        for name in sorted(self.table.column_names):
+            h.update(name.encode())
+            hash_array(self.table[name].combine_chunks(), h)
+        return h.hexdigest()[:32]
+
+    def fits(self, data: Dataset) -> bool:
+        """Return whether every row of `data` is there, with the label it had."""
+        return self.rows_for(data) is not None
+
+    def rows_for(self, data: Dataset) -> pa.Table | None:
+        """Return the table's rows in the order of `data`, or None when a row or a label differs."""
+        where = {row_id: i for i, row_id in enumerate(self.table[ROW_ID].to_pylist())}
+        if any(i not in where for i in data.ids):
+            return None
+        rows = self.table.take([where[i] for i in data.ids])
+        if "labels" in rows.column_names and rows["labels"].to_pylist() != [json.dumps(v, default=str) for v in data.labels]:
+            return None
+        return rows
+
+
+class Signals:
+    """The signals of one dataset, as a stage sees them: `signals["embeddings"]` is computed once, then shared.
+
+    Only ingested rows take part; neighbours and pairs run train to train and held-out to train.
+    """
+
+    def __init__(self, data: Dataset, engine: Engine | None = None) -> None:
+        self.data, self.engine = data.roots, engine or Engine()
+        self._tables: dict[str, pa.Table] = {}
+        self._read: dict[str, Any] = {}
+        self.origins: dict[str, str] = {}
+
+    @property
+    def modality(self) -> Modality:
+        """The dataset's modality."""
+        return modality(self.data.modality)
+
+    @cached_property
+    def state(self) -> dict[str, Any]:
+        """What the modality learnt from the train rows."""
+        return self.modality.fit(self.data.content.filter(pa.array(self.data.is_train)))
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._read:
+            self._read[name] = self.engine.signal(name).read(self.table(name))
+        return self._read[name]
+
+    def table(self, name: str) -> pa.Table:
+        """Return the signal as a table, aligned with the rows of `data` where it has one line a row."""
+        if name not in self._tables:
+            given = self._given(name)
+            self.origins[name] = given.origin if given else "computed"
+            table = given.rows_for(self.data) if given else None
+            self._tables[name] = self._compute(self.engine.signal(name)) if table is None else table
+        return self._tables[name]
+
+    def key(self, name: str) -> str:
+        """Return the digest that names this signal's content, known without computing it."""
+        if given := self._given(name):
+            return given.digest
+        signal = self.engine.signal(name)
+        data = self.data.digest(self._columns(signal)) if signal.kind == "global" else self.data.digest([ROW_ID, *self.data.roles.content])
+        return _hash([self._row_key(signal), data, *(self.key(n) for n in signal.needs)])
+
+    def _given(self, name: str) -> Given | None:
+        return next((g for g in reversed(self.engine.given) if g.name == name and g.fits(self.data)), None)
+
+    def _row_key(self, signal: Signal) -> str:
+        """Digest of everything but the rows."""
+        state = self.state if signal.fits else None
+        code = code_digest(f"pipeline.signals.{signal.name}", f"pipeline.modalities.{self.data.modality}")
+        return _hash([signal.name, signal.model_dump_json(), code, self.data.modality, list(self.data.roles.content), state])
+
+    def _columns(self, signal: Signal) -> list[str]:
+        roles = self.data.roles
+        role_columns = {"label": roles.label, "group": roles.group, "time": roles.time, "split": SPLIT, "weight": WEIGHT}
+        read = [role_columns[r] for r in signal.reads]
+        return [ROW_ID, *roles.content, *(c for c in read if c and c in self.data.table.column_names)]
+
+    def _compute(self, signal: Signal) -> pa.Table:
+        cache, engine = self.engine.cache, self.engine
+        given = {name: self[name] for name in signal.needs}
+        if signal.kind == "row":
+            return self._compute_rows(signal, given)
+        key = self.key(signal.name)
+        table = cache.load_signal(signal.name, key) if cache else None
+        if table is None:
+            engine.log(f"{signal.name}: computing for {self.data.n_rows:,} rows")
+            engine.computed.append(f"{signal.name}:{self.data.n_rows}")
+            table = signal.compute(self.data, {**given, "state": self.state if signal.fits else {}}, engine)
+            if cache:
+                cache.save_signal(signal.name, key, table)
+        return table
+
+    def _compute_rows(self, signal: Signal, given: dict[str, Any]) -> pa.Table:
+        """Compute only the contents that the cache does not hold; equal contents are computed once."""
+        cache, engine, data = self.engine.cache, self.engine, self.data
+        keys, row_key = content_keys(data.content), self._row_key(signal)
+        known = cache.load_rows(signal.name, row_key) if cache else None
+        have = set() if known is None else set(known["content"].to_pylist())
+        first: dict[str, int] = {}
+        for i, key in enumerate(keys):
+            if key not in have:
+                first.setdefault(key, i)
+        if first or known is None:
+            mask = np.zeros(data.n_rows, dtype=bool)
+            mask[list(first.values())] = True
+            engine.log(f"{signal.name}: computing for {len(first):,} of {data.n_rows:,} rows")
+            engine.computed.append(f"{signal.name}:{len(first)}")
+            table = signal.compute(data.where(mask), {**given, "state": self.state if signal.fits else {}}, engine)
+            table = table.append_column("content", pa.array([k for k, m in zip(keys, mask, strict=True) if m], pa.large_string()))
+            if cache and len(first):
+                cache.save_rows(signal.name, row_key, table)
+            known = table if known is None else pa.concat_tables([known.select(table.column_names), table])
+        where = {key: i for i, key in enumerate(known["content"].to_pylist())}
+        return known.drop_columns(["content"]).take([where[k] for k in keys]).combine_chunks()
+
+
+def batches(n: int, rows: int = BATCH_ROWS) -> Iterable[slice]:
+    """Return fixed slices over n rows.
+
+    >>> list(batches(3, 2))
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    return [slice(i, min(i + rows, n)) for i in range(0, n, rows)]
+
+
+def _hash(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
