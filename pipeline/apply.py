@@ -39,7 +39,9 @@ def apply(data: Dataset, findings: Findings, touches: Literal["train", "all", "h
         else:
             cell = (row_id, edit["column"])
             if cell in sets and cell_json(sets[cell]["value"]) != cell_json(edit["value"]):
-                raise Refused(f"{edit['stage']}: row {row_id!r}, column {edit['column']!r} is set twice, differently")
+                raise Refused(
+                    f"{edit['stage']}: row {row_id!r}, column {edit['column']!r} is set twice, differently"
+                )
             sets[cell] = edit
     drops |= {i for i, parents in zip(data.ids, data.parents, strict=True) if drops.intersection(parents)}
     table = _with_sets(data, list(sets.values()))
@@ -48,7 +50,9 @@ def apply(data: Dataset, findings: Findings, touches: Literal["train", "all", "h
     if added is not None:
         table = pa.concat_tables([table, added.select(table.column_names).cast(table.schema)])
     out = Dataset.of(table, data.roles, data.modality)
-    conserve(data.ids, out.ids, dropped=drops, added=set() if added is None else set(added[ROW_ID].to_pylist()))
+    conserve(
+        data.ids, out.ids, dropped=drops, added=set() if added is None else set(added[ROW_ID].to_pylist())
+    )
     return out
 
 
@@ -70,9 +74,7 @@ def child_id(parents: Sequence[str], stage: str, settings: str, k: int) -> str:
     return f"{stage}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
-def make_children(
-    data: Dataset, rows: Sequence[dict[str, Any]], stage: str, settings: str
-) -> pa.Table:
+def make_children(data: Dataset, rows: Sequence[dict[str, Any]], stage: str, settings: str) -> pa.Table:
     """Return rows to add, in the dataset's schema. Each mapping names its `parents` and the cells it has of its own.
 
     Cells it does not give are copied from the first parent; the split is train.
@@ -83,8 +85,15 @@ def make_children(
     for row, first in zip(rows, firsts, strict=True):
         parents = tuple(sorted(set(row[PARENTS])))
         k = counts[parents] = counts.get(parents, -1) + 1
-        out.append({**first, **row, PARENTS: list(parents), SPLIT: "train",
-                    ROW_ID: child_id(parents, stage, settings, k)})
+        out.append(
+            {
+                **first,
+                **row,
+                PARENTS: list(parents),
+                SPLIT: "train",
+                ROW_ID: child_id(parents, stage, settings, k),
+            }
+        )
     return pa.Table.from_pylist(out, schema=data.table.schema)
 
 
@@ -120,8 +129,10 @@ def _with_sets(data: Dataset, sets: list[dict[str, Any]]) -> pa.Table:
             for edit in of_column:
                 i = data.position[edit["row_id"]]
                 if cell_json(cells[i]) != cell_json(edit["before"]):
-                    raise Refused(f"{edit['stage']}: row {edit['row_id']!r}, column {column!r} holds "
-                                  f"{cells[i]!r}, not {edit['before']!r} as when the edit was found")
+                    raise Refused(
+                        f"{edit['stage']}: row {edit['row_id']!r}, column {column!r} holds "
+                        f"{cells[i]!r}, not {edit['before']!r} as when the edit was found"
+                    )
                 cells[i] = edit["value"]
         try:
             array = pa.array(cells, kind)
@@ -134,7 +145,9 @@ def _with_sets(data: Dataset, sets: list[dict[str, Any]]) -> pa.Table:
     return table
 
 
-def _checked_added(data: Dataset, findings: Findings, edits: list[dict[str, Any]], drops: set[str]) -> pa.Table | None:
+def _checked_added(
+    data: Dataset, findings: Findings, edits: list[dict[str, Any]], drops: set[str]
+) -> pa.Table | None:
     named = {e["row_id"]: set(e["related"]) for e in edits if e["action"] == "add"}
     added = findings.added
     ids = [] if added is None else added[ROW_ID].to_pylist()
@@ -145,7 +158,9 @@ def _checked_added(data: Dataset, findings: Findings, edits: list[dict[str, Any]
     missing = [c for c in data.table.column_names if c not in added.column_names]
     if missing:  # a weight set by the same findings
         raise Refused(f"added rows have no column {missing[0]!r}")
-    is_train_root = dict(zip(data.ids, data.is_train & np.array([not p for p in data.parents], bool), strict=True))
+    is_train_root = dict(
+        zip(data.ids, data.is_train & np.array([not p for p in data.parents], bool), strict=True)
+    )
     for row_id, parents, split in zip(ids, added[PARENTS].to_pylist(), added[SPLIT].to_pylist(), strict=True):
         if row_id in data.position:
             raise Refused(f"row {row_id!r} is already there; this stage has made its rows before")

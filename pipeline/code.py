@@ -8,7 +8,13 @@ from functools import cache
 from pathlib import Path
 
 # What every stage and signal stands on; a change here recomputes everything.
-CORE = ("pipeline.dataset", "pipeline.findings", "pipeline.stage", "pipeline.apply", "pipeline.signals.engine")
+CORE = (
+    "pipeline.dataset",
+    "pipeline.findings",
+    "pipeline.stage",
+    "pipeline.apply",
+    "pipeline.signals.engine",
+)
 
 
 def code_digest(*modules: str) -> str:

@@ -61,9 +61,11 @@ class Dataset:
         """
         table = _as_table(rows)
         n = table.num_rows
-        for name, default in ((SPLIT, pa.array(["train"] * n, pa.large_string())),
-                              (SOURCE, pa.array([""] * n, pa.large_string())),
-                              (PARENTS, pa.array([[]] * n, pa.large_list(pa.large_string())))):
+        for name, default in (
+            (SPLIT, pa.array(["train"] * n, pa.large_string())),
+            (SOURCE, pa.array([""] * n, pa.large_string())),
+            (PARENTS, pa.array([[]] * n, pa.large_list(pa.large_string()))),
+        ):
             if name not in table.column_names:
                 table = table.append_column(name, default)
         table = pa.table({name: _normal(table[name]) for name in _column_order(table.column_names)})
@@ -185,8 +187,12 @@ def content_keys(content: pa.Table) -> list[str]:
     """Return one key for each row's content cells: equal cells, equal key. What `row` signals are cached by."""
     columns = [content[name].to_pylist() for name in content.column_names]
     head = json.dumps(content.column_names)
-    return [hashlib.blake2b(cell_json([head, *cells]).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-            for cells in zip(*columns, strict=True)]
+    return [
+        hashlib.blake2b(
+            cell_json([head, *cells]).encode("utf-8", "surrogatepass"), digest_size=16
+        ).hexdigest()
+        for cells in zip(*columns, strict=True)
+    ]
 
 
 def cell_json(value: Any) -> str:
@@ -216,7 +222,11 @@ def _as_frame(table: pa.Table) -> pd.DataFrame:
 
 def _column_order(names: list[str]) -> list[str]:
     own = [c for c in (ROW_ID, SPLIT, WEIGHT, SOURCE, PARENTS) if c in names]
-    return [own[0], *sorted(c for c in names if c not in own), *own[1:]] if own[:1] == [ROW_ID] else _no_id(names)
+    return (
+        [own[0], *sorted(c for c in names if c not in own), *own[1:]]
+        if own[:1] == [ROW_ID]
+        else _no_id(names)
+    )
 
 
 def _no_id(names: list[str]) -> list[str]:
@@ -255,11 +265,17 @@ def hash_array(array: pa.Array, h: Any) -> None:
             h.update(field.name.encode())
             hash_array(pc.struct_field(array, i), h)
     elif pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
-        h.update(pc.fill_null(pc.binary_length(array), 0).to_numpy(zero_copy_only=False).astype("<i8").tobytes())
+        h.update(
+            pc.fill_null(pc.binary_length(array), 0).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
+        )
         _, offsets, values = array.buffers()
         if values is not None and len(array):
             edges = np.frombuffer(offsets, dtype="<i8")[array.offset : array.offset + len(array) + 1]
-            filled = array if not array.null_count else pc.fill_null(array, "" if pa.types.is_large_string(kind) else b"")
+            filled = (
+                array
+                if not array.null_count
+                else pc.fill_null(array, "" if pa.types.is_large_string(kind) else b"")
+            )
             if filled is not array:
                 _, offsets, values = filled.buffers()
                 edges = np.frombuffer(offsets, dtype="<i8")[filled.offset : filled.offset + len(filled) + 1]

@@ -20,19 +20,23 @@ from pipeline.dataset import cell_json
 Action = Literal["flag", "drop", "set", "add"]
 ACTIONS: tuple[Action, ...] = ("flag", "drop", "set", "add")
 
-EDIT_SCHEMA = pa.schema([
-    ("row_id", pa.large_string()),
-    ("stage", pa.large_string()),
-    ("issue", pa.large_string()),
-    ("score", pa.float64()),
-    ("action", pa.large_string()),
-    ("column", pa.large_string()),
-    ("before", pa.large_string()),
-    ("value", pa.large_string()),
-    ("related", pa.large_list(pa.large_string())),
-    ("because", pa.large_string()),
-])
-SCORE_SCHEMA = pa.schema([("row_id", pa.large_string()), ("issue", pa.large_string()), ("score", pa.float64())])
+EDIT_SCHEMA = pa.schema(
+    [
+        ("row_id", pa.large_string()),
+        ("stage", pa.large_string()),
+        ("issue", pa.large_string()),
+        ("score", pa.float64()),
+        ("action", pa.large_string()),
+        ("column", pa.large_string()),
+        ("before", pa.large_string()),
+        ("value", pa.large_string()),
+        ("related", pa.large_list(pa.large_string())),
+        ("because", pa.large_string()),
+    ]
+)
+SCORE_SCHEMA = pa.schema(
+    [("row_id", pa.large_string()), ("issue", pa.large_string()), ("score", pa.float64())]
+)
 
 
 class Edit(NamedTuple):
@@ -98,8 +102,12 @@ class Findings:
                 pa.array([float(e.score) for e in rows], pa.float64()),
                 pa.array([e.action for e in rows], pa.large_string()),
                 pa.array([e.column for e in rows], pa.large_string()),
-                pa.array([cell_json(e.before) if e.action == "set" else None for e in rows], pa.large_string()),
-                pa.array([cell_json(e.value) if e.action == "set" else None for e in rows], pa.large_string()),
+                pa.array(
+                    [cell_json(e.before) if e.action == "set" else None for e in rows], pa.large_string()
+                ),
+                pa.array(
+                    [cell_json(e.value) if e.action == "set" else None for e in rows], pa.large_string()
+                ),
                 pa.array([sorted(e.related) for e in rows], pa.large_list(pa.large_string())),
                 pa.array([e.because for e in rows], pa.large_string()),
             ],
@@ -134,7 +142,11 @@ class Findings:
         edits = self.edits.filter(pa.array(np.asarray(mask, dtype=bool)))
         added = self.added
         if added is not None:
-            wanted = {i for i, a in zip(edits["row_id"].to_pylist(), edits["action"].to_pylist(), strict=True) if a == "add"}
+            wanted = {
+                i
+                for i, a in zip(edits["row_id"].to_pylist(), edits["action"].to_pylist(), strict=True)
+                if a == "add"
+            }
             added = added.filter(pa.array([i in wanted for i in added["row_id"].to_pylist()], pa.bool_()))
         return Findings(edits, self.scores, added, self.fitted, self.metrics)
 
@@ -162,6 +174,14 @@ def _score_table(
         array = np.asarray(values, dtype=np.float64)
         if len(array) and not (array.min() >= 0.0 and array.max() <= 1.0):
             raise ValueError(f"{stage}: a score of issue {issue!r} is outside [0, 1]")
-        parts.append(pa.table([pa.array(list(ids), pa.large_string()), pa.array([issue] * len(array), pa.large_string()),
-                               pa.array(array)], schema=SCORE_SCHEMA))
+        parts.append(
+            pa.table(
+                [
+                    pa.array(list(ids), pa.large_string()),
+                    pa.array([issue] * len(array), pa.large_string()),
+                    pa.array(array),
+                ],
+                schema=SCORE_SCHEMA,
+            )
+        )
     return pa.concat_tables(parts).combine_chunks() if parts else SCORE_SCHEMA.empty_table()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from pipeline.dataset import Dataset
-from pipeline.findings import Findings
+from pipeline.findings import Action, Findings
 
 if TYPE_CHECKING:
     from pipeline.signals.engine import Signals
@@ -30,6 +30,7 @@ class Stage(BaseModel, frozen=True, extra="forbid"):
     anything else and the run stops. It sees ingested rows only, never rows made by a stage.
 
     touches : whose rows `apply` lets it change. "all" permits only `set` of content and metadata cells.
+    actions : the verbs it can use; the contract suite holds it to them.
     rebuilt : its edits are made anew each round and are never input to a later round.
     policy : issues whose edits are hygiene, applied as policy and never called proved to help.
     """
@@ -37,10 +38,13 @@ class Stage(BaseModel, frozen=True, extra="forbid"):
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
     touches: ClassVar[Literal["train", "all", "human"]] = "train"
+    actions: ClassVar[tuple[Action, ...]] = ("flag",)
     rebuilt: ClassVar[bool] = False
     policy: ClassVar[tuple[str, ...]] = ()
 
-    options: Any = Field(None, description="settings of this stage that belong to one modality, e.g. [stages.text]")
+    options: Any = Field(
+        None, description="settings of this stage that belong to one modality, e.g. [stages.text]"
+    )
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Say what is wrong with `data` and what to do about it. Pure: same input, same answer."""
@@ -58,10 +62,15 @@ def stages() -> dict[str, type[Stage]]:
     found: dict[str, type[Stage]] = {}
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda i: i.name):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
-        own = [c for c in vars(module).values()
-               if isinstance(c, type) and issubclass(c, Stage) and c.__module__ == module.__name__]
+        own = [
+            c
+            for c in vars(module).values()
+            if isinstance(c, type) and issubclass(c, Stage) and c.__module__ == module.__name__
+        ]
         if len(own) != 1 or own[0].name != info.name:
-            raise TypeError(f"{module.__name__} must hold one Stage named {info.name!r}, has {[c.name for c in own]}")
+            raise TypeError(
+                f"{module.__name__} must hold one Stage named {info.name!r}, has {[c.name for c in own]}"
+            )
         found[info.name] = own[0]
     return {name: found[name] for name in sorted(found, key=_rank)}
 

@@ -52,8 +52,11 @@ def signals() -> dict[str, type[Signal]]:
     found: dict[str, type[Signal]] = {}
     for info in sorted(pkgutil.iter_modules(__path__), key=lambda i: i.name):
         module = importlib.import_module(f"{__name__}.{info.name}")
-        own = [c for c in vars(module).values()
-               if isinstance(c, type) and issubclass(c, Signal) and c.__module__ == module.__name__]
+        own = [
+            c
+            for c in vars(module).values()
+            if isinstance(c, type) and issubclass(c, Signal) and c.__module__ == module.__name__
+        ]
         if info.name == "engine":
             continue
         if len(own) != 1 or own[0].name != info.name:

@@ -61,11 +61,23 @@ class Engine:
     ) -> None:
         self.settings = {name: dict(values) for name, values in (settings or {}).items()}
         self.cache, self.workers, self.given, self.log = cache, workers, list(given), log
+        self._last: tuple[str, Signals] | None = None
         self.computed: list[str] = []  # names of the signals that were really computed, and for how many rows
 
     def signal(self, name: str) -> Signal:
         """Return the signal with this engine's settings."""
         return signals()[name](**self.settings.get(name, {}))
+
+    def signals(self, data: Dataset) -> Signals:
+        """Return the signals of a dataset; the last one asked for is kept, so that stages share it."""
+        if self._last is None or self._last[0] != data.roots.fingerprint:
+            self._last = (data.roots.fingerprint, Signals(data, self))
+        return self._last[1]
+
+    def bring(self, given: Given) -> None:
+        """Let a table stand in for a computed signal from now on."""
+        self.given.append(given)
+        self._last = None
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Apply an importable function to each item, in worker processes if there are several; order is kept."""
@@ -105,7 +117,9 @@ class Given:
         if any(i not in where for i in data.ids):
             return None
         rows = self.table.take([where[i] for i in data.ids])
-        if "labels" in rows.column_names and rows["labels"].to_pylist() != [json.dumps(v, default=str) for v in data.labels]:
+        if "labels" in rows.column_names and rows["labels"].to_pylist() != [
+            json.dumps(v, default=str) for v in data.labels
+        ]:
             return None
         return rows
 
@@ -151,7 +165,11 @@ class Signals:
         if given := self._given(name):
             return given.digest
         signal = self.engine.signal(name)
-        data = self.data.digest(self._columns(signal)) if signal.kind == "global" else self.data.digest([ROW_ID, *self.data.roles.content])
+        data = (
+            self.data.digest(self._columns(signal))
+            if signal.kind == "global"
+            else self.data.digest([ROW_ID, *self.data.roles.content])
+        )
         return _hash([self._row_key(signal), data, *(self.key(n) for n in signal.needs)])
 
     def _given(self, name: str) -> Given | None:
@@ -161,11 +179,26 @@ class Signals:
         """Digest of everything but the rows."""
         state = self.state if signal.fits else None
         code = code_digest(f"pipeline.signals.{signal.name}", f"pipeline.modalities.{self.data.modality}")
-        return _hash([signal.name, signal.model_dump_json(), code, self.data.modality, list(self.data.roles.content), state])
+        return _hash(
+            [
+                signal.name,
+                signal.model_dump_json(),
+                code,
+                self.data.modality,
+                list(self.data.roles.content),
+                state,
+            ]
+        )
 
     def _columns(self, signal: Signal) -> list[str]:
         roles = self.data.roles
-        role_columns = {"label": roles.label, "group": roles.group, "time": roles.time, "split": SPLIT, "weight": WEIGHT}
+        role_columns = {
+            "label": roles.label,
+            "group": roles.group,
+            "time": roles.time,
+            "split": SPLIT,
+            "weight": WEIGHT,
+        }
         read = [role_columns[r] for r in signal.reads]
         return [ROW_ID, *roles.content, *(c for c in read if c and c in self.data.table.column_names)]
 
@@ -199,8 +232,12 @@ class Signals:
             mask[list(first.values())] = True
             engine.log(f"{signal.name}: computing for {len(first):,} of {data.n_rows:,} rows")
             engine.computed.append(f"{signal.name}:{len(first)}")
-            table = signal.compute(data.where(mask), {**given, "state": self.state if signal.fits else {}}, engine)
-            table = table.append_column("content", pa.array([k for k, m in zip(keys, mask, strict=True) if m], pa.large_string()))
+            table = signal.compute(
+                data.where(mask), {**given, "state": self.state if signal.fits else {}}, engine
+            )
+            table = table.append_column(
+                "content", pa.array([k for k, m in zip(keys, mask, strict=True) if m], pa.large_string())
+            )
             if cache and len(first):
                 cache.save_rows(signal.name, row_key, table)
             known = table if known is None else pa.concat_tables([known.select(table.column_names), table])
@@ -219,4 +256,3 @@ def batches(n: int, rows: int = BATCH_ROWS) -> Iterable[slice]:
 
 def _hash(parts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
-

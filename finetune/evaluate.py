@@ -1,0 +1,192 @@
+"""evaluate: a model on held-out rows, every headline with an interval, and the groups of rows it fails on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from finetune import metrics
+from finetune.labels import class_names, codes, label_key, present
+from finetune.train import Model
+from finetune.weak import SliceResult, weak_slices
+from pipeline import slices as slicing
+from pipeline.dataset import ROW_ID, Dataset
+from pipeline.modalities import modality
+from pipeline.signals.engine import Engine
+from pipeline.stage import NotApplicable
+
+BLOCK_CELLS = 20_000_000  # resamples x rows held at once, 80 MB
+AUC_CELLS = 300_000_000  # resamples x rows x classes; above it ROC AUC gets fewer resamples, never under 200
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a model does on one split.
+
+    metrics : name -> {"value", "low", "high"} with a 95 % interval, or {"value": None, "why"}.
+    slices : every group of rows looked at, the weak ones first.
+    predictions : table of row_id, label, predicted (JSON), cluster, classes (JSON list), probs (K,) float64.
+    """
+
+    split: str
+    n: int
+    method: str
+    model: str
+    fingerprint: str
+    metrics: dict[str, dict[str, Any]]
+    per_class: list[dict[str, Any]]
+    confusion: dict[str, Any]
+    calibration: list[dict[str, float]]
+    slices: tuple[SliceResult, ...]
+    predictions: pa.Table
+
+    @property
+    def weak(self) -> tuple[SliceResult, ...]:
+        """The slices that are worse than the rest by more than chance, worst first."""
+        return tuple(s for s in self.slices if s.weak)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but the predictions as plain values, numbers rounded to 6 decimals."""
+        names = ("split", "n", "method", "model", "fingerprint", "metrics", "per_class", "confusion", "calibration")
+        return _rounded({**{name: getattr(self, name) for name in names}, "slices": [s._asdict() for s in self.slices]})
+
+
+def evaluate(
+    model: Model,
+    data: Dataset,
+    split: str,
+    engine: Engine,
+    slices: Sequence[str] | None = None,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Judge `model` on the ingested, labelled rows of a split.
+
+    Intervals are percentiles of a bootstrap over rows, clustered by exact identity. That of the calibration error,
+    which resampling inflates, is shifted back by the mean of the inflation. An accuracy of 0 or 1, which resampling
+    cannot move, gets the exact binomial one. A label the model never saw counts as always missed.
+
+    slices : which groups to look at; by default `pipeline.slices.candidates`.
+    Raises `NotApplicable` when the split has no labelled row. Cost: O(n_boot n K).
+    """
+    roots = data.roots
+    rows = roots.where((roots.splits == split) & present(roots))
+    if not rows.n_rows:
+        raise NotApplicable(f"split {split!r} has no labelled row to judge on")
+    probs, classes = model.predict(rows, engine), list(model.classes)
+    known = {label_key(c) for c in classes}
+    unseen = sorted({v for v in rows.labels if label_key(v) not in known})
+    classes += unseen
+    probs = np.hstack([probs, np.zeros((rows.n_rows, len(unseen)))])  # (n, K)
+    truth, predicted = codes(rows.labels, classes), probs.argmax(axis=1)
+    identity = modality(rows.modality).identity(rows.content)
+    clusters = np.unique(identity.astype(str), return_inverse=True)[1]
+    values, draws = _resampled(truth, probs, clusters, n_boot, seed)
+    measures = _measures(data, engine) if slices is None or any("<=" in s or ">=" in s for s in slices) else None
+    looked_at = slicing.candidates(roots, measures) if slices is None else list(slices)
+    aligned = None if measures is None else measures[np.isin(roots.ids, rows.ids)].reset_index(drop=True)
+    masks = {name: slicing.mask(name, rows, aligned) for name in looked_at}
+    names = class_names(classes)
+    return Evaluation(
+        split=split, n=rows.n_rows, method=model.method, model=model.describe(), fingerprint=data.fingerprint,
+        metrics=_intervals(values, draws, int(clusters.max()) + 1),
+        per_class=_per_class(truth, predicted, names, draws["per_class_f1"]),
+        confusion={"classes": names, "counts": _confusion(truth, predicted, len(names)).tolist()},
+        calibration=metrics.calibration_bins(truth, probs),
+        slices=weak_slices(masks, predicted == truth),
+        predictions=_predictions(rows, classes, probs, predicted, clusters),
+    )  # fmt: skip
+
+
+def _measures(data: Dataset, engine: Engine) -> pd.DataFrame:
+    frame: pd.DataFrame = engine.signals(data)["measures"]
+    return frame.reset_index(drop=True)
+
+
+def _resampled(
+    truth: np.ndarray, probs: np.ndarray, clusters: np.ndarray, n_boot: int, seed: int
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Return each metric's value and its (B,) values under resampling; per-class F1 as (B, K)."""
+    n, n_classes = probs.shape
+    rng = np.random.default_rng(seed)
+    block = max(1, BLOCK_CELLS // n)
+    n_auc = min(n_boot, max(200, AUC_CELLS // (n * n_classes)))
+    plain = _all(truth, probs, np.ones((1, n), dtype=np.float32), 1)
+    parts = [_all(truth, probs, metrics.bootstrap_weights(clusters, min(block, n_boot - start), rng), n_auc - start)
+             for start in range(0, n_boot, block)]  # fmt: skip
+    draws = {name: np.concatenate([part[name] for part in parts]) for name in plain}
+    return {name: float(v[0]) for name, v in plain.items() if v.ndim == 1}, draws
+
+
+def _all(truth: np.ndarray, probs: np.ndarray, weights: np.ndarray, n_auc: int) -> dict[str, np.ndarray]:
+    c = metrics.counts(truth, probs.argmax(axis=1), probs.shape[1], weights)
+    return {
+        **metrics.from_counts(c),
+        "roc_auc": metrics.roc_auc(truth, probs, weights[: max(0, n_auc)]),
+        "ece": metrics.calibration_error(truth, probs, weights),
+        "log_loss": metrics.log_loss(truth, probs, weights),
+        "per_class_f1": metrics.ratio(2 * c.hits, c.support + c.predicted),
+    }
+
+
+def _intervals(values: dict[str, float], draws: dict[str, np.ndarray], n_clusters: int) -> dict[str, dict[str, Any]]:
+    from finetune.weak import exact_interval
+
+    out: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        if np.isnan(value):
+            out[name] = {"value": None, "low": None, "high": None, "why": "the rows hold one class only"}
+            continue
+        drawn = draws[name] - (draws[name].mean() - value if name == "ece" else 0.0)
+        low, high = np.nanquantile(drawn, [0.025, 0.975])
+        if name == "accuracy" and value in (0.0, 1.0):
+            low, high = exact_interval(round(value * n_clusters), n_clusters)
+        out[name] = {"value": value, "low": max(0.0, float(low)), "high": float(high)}
+    return out
+
+
+def _per_class(truth: np.ndarray, predicted: np.ndarray, names: list[str], f1_draws: np.ndarray) -> list[dict[str, Any]]:
+    from finetune.weak import exact_interval
+
+    c = metrics.counts(truth, predicted, len(names), np.ones((1, len(truth))))
+    out = []
+    for k, name in enumerate(names):
+        hits, support, n_predicted = (int(part[0, k]) for part in (c.hits, c.support, c.predicted))
+        f1 = metrics.ratio(2 * c.hits, c.support + c.predicted)[0, k]
+        row: dict[str, Any] = {"class": name, "support": support, "predicted": n_predicted}
+        for metric, whole in (("precision", n_predicted), ("recall", support)):
+            low, high = exact_interval(hits, whole) if whole else (0.0, 1.0)
+            row[metric] = {"value": hits / whole if whole else None, "low": low, "high": high}
+        low, high = np.quantile(f1_draws[:, k], [0.025, 0.975])
+        out.append({**row, "f1": {"value": float(f1), "low": float(low), "high": float(high)}})
+    return out
+
+
+def _confusion(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """(K, K) counts, a row for each true class, a column for each predicted one."""
+    return np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def _predictions(rows: Dataset, classes: list[Any], probs: np.ndarray, predicted: np.ndarray, clusters: np.ndarray) -> pa.Table:
+    n = rows.n_rows
+    return pa.table({
+        ROW_ID: pa.array(list(rows.ids), pa.large_string()),
+        "label": pa.array([label_key(v) for v in rows.labels], pa.large_string()),
+        "predicted": pa.array([label_key(classes[k]) for k in predicted], pa.large_string()),
+        "cluster": pa.array(clusters, pa.int64()),
+        "classes": pa.array([label_key(classes)] * n, pa.large_string()),
+        "probs": pa.FixedSizeListArray.from_arrays(pa.array(probs.ravel(), pa.float64()), probs.shape[1]),
+    })  # fmt: skip
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(v) for v in value]
+    return round(float(value), 6) if isinstance(value, (float, np.floating)) else value

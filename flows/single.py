@@ -1,0 +1,160 @@
+"""The commands that work on one dataset: audit, one stage, finetune, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.outputs import summary, write_tables
+from pipeline.recipe import Data, RecipeError, build_stage, parse_value
+from pipeline.run import Step, run_stage
+from pipeline.signals.engine import Engine, Given
+from pipeline.source import Opened, open_plan
+from pipeline.store import Store, read_parquet
+
+Log = Callable[[str], None]
+
+
+def audit_data(
+    plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log
+) -> tuple[dict[str, Any], str]:
+    """Run every detector, change nothing, write tables and report into `out`."""
+    from pipeline.audit import DETECTORS, audit_dataset
+
+    store = Store(workspace)
+    opened = _open(plan, store, log)
+    settings = _settings(overrides, DETECTORS)
+    stages = [build_stage(name, settings[name], opened.dataset.modality) for name in DETECTORS]
+    audit = audit_dataset(opened, engine, store, stages)
+    page = audit.save(out)
+    lines = [_line(step) for step in audit.steps]
+    lines += [f"report: {page}", f"tables: {out}/issues.parquet, {out}/findings.parquet"]
+    return {"report": str(page), "out": str(out), **audit.summary}, "\n".join(lines)
+
+
+def one_stage(
+    name: str, plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log
+) -> tuple[dict[str, Any], str]:
+    """Run one stage alone and write its output into `out`."""
+    store = Store(workspace)
+    opened = _open(plan, store, log)
+    stage = build_stage(name, _settings(overrides, (name,), name)[name], opened.dataset.modality)
+    step = run_stage(opened.dataset, stage, engine, store)
+    write_tables(out, opened.dataset, step.after, [step])
+    plain = f"{_line(step)}\nresult: {out}/dataset.parquet"
+    return {"out": str(out), **summary(opened.dataset, [step])}, plain
+
+
+def finetune_data(
+    plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], seed: int
+) -> tuple[dict[str, Any], str]:
+    """Fit on the train rows and write a `save_pretrained` folder."""
+    from finetune.settings import Training
+    from finetune.train import fit
+    from pipeline.recipe import validated
+
+    opened = _open(plan, Store(workspace), engine.log)
+    training = validated(Training, _pairs(overrides), "train")
+    if out.exists() and any(out.iterdir()):
+        raise RecipeError(f"{out}: not empty (give another folder with -o, or delete it)")
+    model = fit(opened.dataset, training, engine, seed, out)
+    facts = {
+        "model": str(out),
+        "method": training.method,
+        "dataset": opened.dataset.fingerprint,
+        "about": model.describe(),
+    }
+    return facts, f"{model.describe()}\nmodel: {out}\nnext: assay evaluate {out} {plan.path}"
+
+
+def evaluate_model(
+    model: Path, plan: Data, split: str, workspace: Path, engine: Engine
+) -> tuple[dict[str, Any], str]:
+    """Score a model folder on one split."""
+    from finetune.evaluate import evaluate
+    from finetune.train import load
+
+    if not model.is_dir():
+        raise RecipeError(f"{model}: no model folder (make one with: assay finetune DATA -o {model})")
+    opened = _open(plan, Store(workspace), engine.log)
+    done = evaluate(load(model), opened.dataset, split, engine)
+    lines = [f"{done.method} on {done.n} {split} rows: {done.model}"]
+    for name, m in done.metrics.items():
+        lines.append(
+            f"{name:18} {m['value']:.3f}  [{m['low']:.3f}, {m['high']:.3f}]"
+            if m["value"] is not None
+            else f"{name:18} -      {m['why']}"
+        )
+    lines += [f"weak slice: {s.because}" for s in done.weak]
+    return done.to_json(), "\n".join(lines)
+
+
+def bring(engine: Engine, pred_probs: Path | None, embeddings: Path | None) -> None:
+    """Let the user's own signal tables stand in for the computed ones."""
+    from pipeline.brought import embeddings_table, pred_probs_table
+
+    if pred_probs is not None:
+        engine.bring(
+            Given(
+                "pred_probs",
+                pred_probs_table(read_parquet(pred_probs), str(pred_probs)),
+                f"brought: {pred_probs}",
+            )
+        )
+    if embeddings is not None:
+        engine.bring(
+            Given(
+                "embeddings",
+                embeddings_table(read_parquet(embeddings), str(embeddings)),
+                f"brought: {embeddings}",
+            )
+        )
+
+
+def _open(plan: Data, store: Store, log: Log) -> Opened:
+    opened = open_plan(plan, 0, store)
+    for line in (*opened.guesses, *opened.notes):
+        log(line)
+    for bad in opened.quarantine[:5]:
+        log(f"quarantined {bad['file']}:{bad['line']}: {bad['reason']}")
+    if len(opened.quarantine) > 5:
+        log(f"... {len(opened.quarantine)} rows could not be read in all; the report lists them")
+    return opened
+
+
+def _settings(
+    overrides: Sequence[str], names: Sequence[str], alone: str | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return settings by stage: `threshold=0.9` for the stage alone, `duplicates.threshold=0.9` for one of several."""
+    out: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for override in overrides:
+        key, eq, text = override.partition("=")
+        path = key.strip().replace("-", "_").split(".")
+        if not eq:
+            raise RecipeError(f"--set {override}: write KEY=VALUE")
+        if path[0] in out:
+            stage, *path = path
+        elif alone:
+            stage = alone
+        else:
+            raise RecipeError(f"--set {override}: name the stage first ({', '.join(names)})")
+        here = out[stage]
+        for part in path[:-1]:
+            here = here.setdefault(part, {})
+        here[path[-1]] = parse_value(text)
+    return out
+
+
+def _pairs(overrides: Sequence[str]) -> dict[str, Any]:
+    return _settings(overrides, ("train",), "train")["train"]
+
+
+def _line(step: Step) -> str:
+    f = step.facts
+    if step.skipped:
+        return f"{step.stage.name:12} skipped: {step.skipped}"
+    counts = ", ".join(
+        f"{n} {issue} ({action})" for issue, by in f["issues"].items() for action, n in by.items()
+    )
+    return f"{step.stage.name:12} {f['rows_in']:,} -> {f['rows_out']:,} rows: {counts or 'nothing found'}"

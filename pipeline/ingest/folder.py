@@ -1,0 +1,120 @@
+"""Folders: `<label>/*.txt`, `<split>/<label>/*.txt`, or data files of one kind. What is not used is listed by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from pipeline.ingest.decode import decode
+from pipeline.ingest.delimited import read_delimited
+from pipeline.ingest.jsonl import read_jsonl
+from pipeline.ingest.parquet import read_parquet
+from pipeline.ingest.source import File, InputError, Raw, Source, files_of, read_bytes
+from pipeline.ingest.unify import concat
+
+READERS: dict[str, Callable[[File], Raw]] = {
+    ".csv": read_delimited, ".tsv": read_delimited, ".tab": read_delimited,
+    ".jsonl": read_jsonl, ".ndjson": read_jsonl, ".parquet": read_parquet, ".pq": read_parquet,
+}
+SPLIT_WORDS = {word: split for split, words in (
+    ("train", "train training"), ("validation", "validation valid dev val"), ("test", "test testing eval evaluation"),
+) for word in words.split()}
+EXPORTED = "dataset.parquet"  # what every command of ours writes
+
+
+def read_source(source: Source) -> Raw:
+    """Read one source, whatever it is.
+
+    Raises
+    ------
+    InputError : missing, of an unknown kind, empty, or a folder whose layout could mean two things.
+    """
+    files, passed = files_of(source.path)
+    one = files[0] if len(files) == 1 and files[0].path.samefile(source.path) else None
+    raw = _read_file(one) if one else _read_folder(source.path, files)
+    if passed:
+        raw.notes.append(f"{source.path}: not used: {', '.join(passed)}")
+    if not raw.table.num_rows:
+        why = f": {raw.rejected[0].file}:{raw.rejected[0].line}: {raw.rejected[0].reason}" if raw.rejected else ""
+        raise InputError(f"{source.path}: no rows{why} (the data must hold at least one readable row)")
+    return raw
+
+
+def split_of(name: str) -> str | None:
+    """Return the split that a file name or a cell names, or None.
+
+    >>> split_of("Dev"), split_of("data/train-00000-of-00003"), split_of("contest")
+    ('validation', 'train', None)
+    """
+    words = [w for w in re.split(r"[-._ /\d]+", name.strip().lower()) if w in SPLIT_WORDS]
+    return SPLIT_WORDS[words[-1]] if len({SPLIT_WORDS[w] for w in words}) == 1 else None
+
+
+def _read_file(file: File) -> Raw:
+    reader = READERS.get(file.path.suffix.lower())
+    if reader is None:
+        known = ", ".join(sorted(READERS))
+        hint = "write one object a line as .jsonl" if file.path.suffix.lower() == ".json" else f"use one of {known}"
+        raise InputError(f"{file.path}: files ending in {file.path.suffix!r} are not read ({hint})")
+    return reader(file)
+
+
+def _read_folder(path: str, files: list[File]) -> Raw:
+    texts = [f for f in files if f.path.suffix.lower() == ".txt" and "/" in f.name]
+    exported = [f for f in files if f.name == EXPORTED]
+    data = exported or [f for f in files if f.path.suffix.lower() in READERS]
+    used, raw = _read_texts(path, texts) if texts and not exported else _read_data(path, data)
+    if unused := sorted({f.name for f in files} - {f.name for f in used}):
+        raw.notes.append(f"{path}: not used: {', '.join(unused)}")
+    return raw
+
+
+def _read_texts(path: str, files: list[File]) -> tuple[list[File], Raw]:
+    parts = [PurePosixPath(f.name).parts for f in files]
+    by_split = all(len(p) == 3 and p[0].lower() in SPLIT_WORDS for p in parts)
+    used = [(f, p) for f, p in zip(files, parts, strict=True) if by_split or len(p) == 2]
+    if not used:
+        tops = ", ".join(sorted({p[0] for p in parts})[:8])
+        raise InputError(f"{path}: text files lie two or more folders deep under {tops}, which are not all split names "
+                         "(use <label>/*.txt, or train, validation and test for every file)")
+    raw = Raw(pa.table({}))
+    columns: dict[str, list[str]] = {"file": [], "label": [], "text": []}
+    for file, part in used:
+        text, notes = decode(read_bytes(file), file.name)
+        for name, cell in (("file", file.name), ("label", part[-2]), ("text", text)):
+            columns[name].append(cell)
+        raw.notes += notes
+    raw.guesses.append(f"label: the {len(set(columns['label'])):,} folders' names")
+    if by_split:
+        columns["split"] = [SPLIT_WORDS[p[0].lower()] for _, p in used]
+        raw.guesses.append("split: the outer folders' names, which cover all files")
+    raw.table = pa.table({name: pa.array(cells, pa.large_string()) for name, cells in columns.items()})
+    return [f for f, _ in used], raw
+
+
+def _read_data(path: str, files: list[File]) -> tuple[list[File], Raw]:
+    kinds = sorted({READERS[f.path.suffix.lower()].__name__.removeprefix("read_") for f in files})
+    if not files:
+        raise InputError(f"{path}: nothing to read in this folder (it needs {', '.join(sorted(READERS))} or <label>/*.txt)")
+    if len(kinds) > 1:
+        names = ", ".join(f.name for f in files[:6])
+        raise InputError(f"{path}: holds {' and '.join(kinds)} files: {names} (name one of them)")
+    raws = [_read_file(f) for f in files]
+    for file, raw in zip(files, raws, strict=True):
+        if differ := set(raw.table.column_names) ^ set(raws[0].table.column_names):
+            raise InputError(f"{path}: {file.name} and {files[0].name} differ in column {min(differ)!r} (name one of them)")
+    splits = [split_of(f.name.removesuffix(f.path.suffix)) for f in files]
+    table, notes = concat([r.table for r in raws])
+    guesses = [g for r in raws for g in r.guesses]
+    if len(files) > 1 and any(splits) and "split" not in table.column_names:
+        if all(splits):
+            cells = [s for s, r in zip(splits, raws, strict=True) for _ in range(r.table.num_rows)]
+            table = table.append_column("split", pa.array(cells, pa.large_string()))
+            guesses.append(f"split: the names of the {len(files)} files")
+        else:
+            bare = [f.name for f, s in zip(files, splits, strict=True) if not s]
+            guesses.append(f"split: not taken from file names, because {bare[0]} names none")
+    return files, Raw(table, [x for r in raws for x in r.rejected], guesses, [*notes, *(n for r in raws for n in r.notes)])

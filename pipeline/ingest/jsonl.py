@@ -1,0 +1,90 @@
+"""JSONL: one JSON object a line. A line that is none is quarantined; types are JSON's own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.ingest.decode import decode
+from pipeline.ingest.source import File, Raw, Rejected, read_bytes
+
+EXACT = 2**53  # integers up to here are exact as float64
+KEYS = 1000  # objects with more different keys than this in one column stay JSON text
+
+
+def read_jsonl(file: File) -> Raw:
+    """Read a JSONL file: text stays text, numbers stay numbers, an absent key is a missing cell.
+
+    A column that mixes text with other types becomes text, in which the others are written as JSON, and it is said.
+    """
+    text, notes = decode(read_bytes(file), file.name)
+    rows: list[dict[str, Any]] = []
+    rejected: list[Rejected] = []
+    names: dict[str, None] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line or line.isspace():
+            continue
+        row = _row(line)
+        if isinstance(row, str):
+            rejected.append(Rejected(file.name, number, row, line.rstrip("\r")))
+        else:
+            rows.append(row)
+            names.update(dict.fromkeys(row))
+    columns = {}
+    for name in names:
+        columns[name], mixed = json_column([row.get(name) for row in rows])
+        if mixed:
+            notes.append(f"{file.name}: column {name!r} is kept as text, because it holds {mixed}")
+    return Raw(pa.table(columns) if columns else pa.table({}), rejected, [], notes)
+
+
+def json_column(values: list[Any]) -> tuple[pa.Array, str]:
+    """Return values as one Arrow column, and, where they only fit together as text, why.
+
+    >>> json_column([1, None, 2.5])[0].type, json_column(["a", 1])[1]
+    (DataType(double), 'int and str')
+    """
+    kinds = {type(v) for v in values if v is not None}
+    numbers = [v for v in values if type(v) is int] if int in kinds else []
+    if kinds <= {str}:
+        return pa.array(values, pa.large_string()), ""
+    if kinds == {bool}:
+        return pa.array(values, pa.bool_()), ""
+    if kinds == {int} and all(-(2**63) <= v < 2**63 for v in numbers):
+        return pa.array(values, pa.int64()), ""
+    if kinds <= {int, float} and float in kinds and all(-EXACT <= v <= EXACT for v in numbers):
+        return pa.array(values, pa.float64()), ""
+    why = " and ".join(sorted(k.__name__ for k in kinds))
+    if kinds == {list} or (kinds == {dict} and len({k for v in values if v for k in v}) <= KEYS):
+        try:
+            return pa.array(values), ""
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+            why = f"{why}s of different types"
+    elif kinds == {int}:
+        why = "integers beyond 64 bits"
+    return pa.array([v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values],
+                    pa.large_string()), why
+
+
+def _row(line: str) -> dict[str, Any] | str:
+    """Return the object, or why there is none."""
+    try:
+        row = json.loads(line)
+        if "\\u" in line:  # escapes can spell half a surrogate pair, which no text can hold
+            json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        return f"not JSON: {error.msg} at character {error.pos + 1}"
+    except UnicodeEncodeError:
+        return "half a surrogate pair, which is no character"
+    except RecursionError:
+        return "nested too deeply"
+    except ValueError as error:
+        return f"not JSON: {error}"
+    return row if isinstance(row, dict) else f"not a JSON object but {_kind(row)}"
+
+
+def _kind(value: Any) -> str:
+    names = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,171 @@
+"""Which column is what: as named, or guessed, and every guess is a sentence the user gets to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel
+
+from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, WEIGHT
+from pipeline.ingest.folder import SPLIT_WORDS
+from pipeline.ingest.numbers import typed
+from pipeline.ingest.source import InputError, did_you_mean
+from pipeline.modalities import modality, modality_names
+
+ID_NAMES = ("row_id", "id", "uid", "guid", "uuid", "_id")
+LABEL_NAMES = ("label", "labels", "class", "category", "target", "y", "sentiment", "stars", "rating", "topic", "intent",
+               "species", "tag", "tags", "label_text", "label_name")
+SPLIT_NAMES = ("split", "subset", "partition", "set")
+GROUP_NAMES = ("group", "group_id")
+TIME_NAMES = ("time", "timestamp", "date", "datetime", "created_at", "published_at")
+LABEL_KINDS = 50  # a column that is no label by name may be one if it holds at most this many different cells
+LABEL_CHARS = 40
+
+
+class RoleNames(BaseModel, frozen=True, extra="forbid"):
+    """The columns the user names; what is None or empty is guessed."""
+
+    content: tuple[str, ...] = ()
+    label: str | None = None
+    id: str | None = None
+    split: str | None = None
+    group: str | None = None
+    time: str | None = None
+    weight: str | None = None
+
+
+class Resolved(BaseModel, frozen=True):
+    """What was decided: names in the table as it was read, the modality, and the sentences."""
+
+    names: RoleNames
+    modality: str
+    guesses: tuple[str, ...]
+
+
+def is_own(table: pa.Table) -> bool:
+    """Return whether the table was written by us: it has our columns, and parents are lists."""
+    names = table.column_names
+    if not {ROW_ID, SPLIT, SOURCE, PARENTS} <= set(names):
+        return False
+    kind = table.schema.field(PARENTS).type
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+
+
+def resolve(table: pa.Table, names: RoleNames, kind: str | None, where: str, own: bool) -> Resolved:
+    """Complete the roles and the modality.
+
+    `where` names the input in errors. A time column is never guessed, since a split by time is another
+    experiment; a group column only by the name `group` or `group_id`.
+
+    Raises
+    ------
+    InputError : a named column or modality does not exist, or no content is found.
+    """
+    for role, name in _named(names):
+        if name not in table.column_names:
+            raise InputError(f"{where}: no column {name!r} for {role} ({did_you_mean(name, table.column_names)})")
+    if kind is not None and kind not in modality_names():
+        raise InputError(f"{where}: no modality {kind!r} ({did_you_mean(kind, modality_names())})")
+    told: list[str] = []
+    found = names.model_dump()
+    if own:
+        found |= {"id": names.id or ROW_ID, "split": names.split or SPLIT}
+        found["weight"] = names.weight or (WEIGHT if WEIGHT in table.column_names else None)
+    taken = {name for _, name in _named(RoleNames(**found))} | ({SOURCE, PARENTS} if own else set())
+    for role, guess in (("id", _id), ("split", _split), ("group", _group), ("label", _label)):
+        if found[role] is None:
+            found[role], sentence = guess(table, taken)
+            taken |= {found[role]} if found[role] else set()
+            told += [sentence] if sentence else []
+    if found["time"] is None and (clock := _first(table, TIME_NAMES, taken)):
+        told.append(f"time: column {clock!r} was not used; name it as the time column to split by time")
+    content, kind, sentences = _content(table, names.content, kind, taken)
+    if not content:
+        free = sorted(set(table.column_names) - taken)
+        raise InputError(f"{where}: no content column among {', '.join(map(repr, free)) or 'no columns'} (name one, e.g. --text-column)")
+    return Resolved(names=RoleNames(**(found | {"content": content})), modality=kind, guesses=(*told, *sentences))
+
+
+def _named(names: RoleNames) -> list[tuple[str, str]]:
+    single = [(role, name) for role, name in names.model_dump(exclude={"content"}).items() if name is not None]
+    return [*(("content", name) for name in names.content), *single]
+
+
+def _id(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
+    name = _first(table, ID_NAMES, taken)
+    if name is None:
+        return None, "id: none found, so row ids are digests of the cells"
+    if not _is_scalar(table, name) or table[name].null_count or len(pc.unique(table[name])) < table.num_rows:
+        return None, f"id: column {name!r} repeats or has gaps, so row ids are digests of the cells"
+    return name, f"id: column {name!r}, by its name"
+
+
+def _split(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
+    name = _first(table, SPLIT_NAMES, taken)
+    if name is None or not _is_text(table, name):
+        return None, ""
+    words = {str(v).strip().lower() for v in pc.unique(table[name]).to_pylist()}
+    return (name, f"split: column {name!r}, by its name") if words <= set(SPLIT_WORDS) else (None, "")
+
+
+def _group(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
+    name = _first(table, GROUP_NAMES, taken)
+    return (name, f"group: column {name!r}, by its name") if name and _is_scalar(table, name) else (None, "")
+
+
+def _label(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
+    if name := _first(table, LABEL_NAMES, taken):
+        return name, f"label: column {name!r}, by its name"
+    able = [name for name in table.column_names if name not in taken and _few_kinds(table, name)]
+    last = [name for name in table.column_names if name not in taken][-1:]
+    if len(able) == 1 or (able and able[-1:] == last):
+        n = len(pc.unique(table[able[-1]]))
+        return able[-1], f"label: column {able[-1]!r}, because it holds only {n} different cells"
+    return None, "label: none found; name the label column if there is one"
+
+
+def _few_kinds(table: pa.Table, name: str) -> bool:
+    if not (_is_text(table, name) or pa.types.is_integer(table.schema.field(name).type) or _is_bool(table, name)):
+        return False
+    values = pc.unique(table[name]).to_pylist()
+    return 2 <= len(values) <= min(LABEL_KINDS, table.num_rows / 5) and all(len(str(v)) <= LABEL_CHARS for v in values)
+
+
+def _content(
+    table: pa.Table, named: Sequence[str], kind: str | None, taken: set[str]
+) -> tuple[tuple[str, ...], str, list[str]]:
+    """Ask each modality what it would take, special ones first, tables of numbers last."""
+    names = [kind] if kind else sorted(modality_names(), key=lambda n: (n == "tabular", n == "text", n))
+    for name in names:
+        view = typed(table, keep=taken)[0] if name == "tabular" else table
+        content = modality(name).content_columns(view.select(list(named)) if named else view, set() if named else taken)
+        if content or (named and kind):
+            told = [] if kind else [f"modality: {name}"]
+            if not named:
+                told.append(f"content: {', '.join(map(repr, content))}")
+            return tuple(named or content), name, told
+    if named:
+        name = "text" if any(_is_text(table, c) for c in named) else "tabular"
+        return tuple(named), name, [f"modality: {name}"]
+    return (), kind or "text", []
+
+
+def _first(table: pa.Table, wanted: Sequence[str], taken: set[str]) -> str | None:
+    by_lower = {name.lower(): name for name in reversed(table.column_names) if name not in taken}
+    return next((by_lower[w] for w in wanted if w in by_lower), None)
+
+
+def _is_text(table: pa.Table, name: str) -> bool:
+    kind = table.schema.field(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _is_bool(table: pa.Table, name: str) -> bool:
+    return pa.types.is_boolean(table.schema.field(name).type)
+
+
+def _is_scalar(table: pa.Table, name: str) -> bool:
+    return not pa.types.is_nested(table.schema.field(name).type)

@@ -1,0 +1,49 @@
+"""Row ids: the user's own, or a digest of the source's name and all raw cells."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+import pyarrow as pa
+
+from pipeline.dataset import cell_json
+from pipeline.ingest.source import InputError
+from pipeline.ingest.unify import as_text
+
+
+def digests(table: pa.Table, source: str) -> list[str]:
+    """Return one id a row: "r" and 16 hex digits over the source's name and the row's cells by column name.
+
+    Identical rows are numbered: `r1f...`, `r1f...-1`, `r1f...-2`; which is which makes no difference.
+
+    >>> digests(pa.table({"x": ["a", "b", "a"]}), "s")
+    ['r5a2ae65ca2dcf5bc', 'rbd3a17c3c3d7fa7d', 'r5a2ae65ca2dcf5bc-1']
+    """
+    names = sorted(table.column_names)
+    columns = [table[name].to_pylist() for name in names]
+    seen: Counter[str] = Counter()
+    ids = []
+    for cells in zip(*columns, strict=True):
+        text = cell_json([source, names, cells]).encode("utf-8", "surrogatepass")
+        digest = "r" + hashlib.blake2b(text, digest_size=8).hexdigest()
+        ids.append(f"{digest}-{seen[digest]}" if seen[digest] else digest)
+        seen[digest] += 1
+    return ids
+
+
+def own(column: pa.ChunkedArray, name: str, where: str) -> list[str]:
+    """Return the user's ids as text.
+
+    Raises
+    ------
+    InputError : an id is missing, empty or repeats.
+    """
+    ids = as_text(column).to_pylist()
+    for row, value in enumerate(ids, 1):
+        if not value:
+            raise InputError(f"{where}: row {row} has no id in column {name!r} (fill it, or name another id column)")
+    value, times = Counter(ids).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"{where}: id {value!r} stands {times} times in column {name!r} (make ids unique, or name another id column)")
+    return ids

@@ -1,0 +1,148 @@
+"""Where rows come from: sources, their regular files, and a digest over all bytes."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+RAW_CHARS = 500  # how much of an unreadable row the quarantine keeps
+QUARANTINE_SCHEMA = pa.schema([("file", pa.large_string()), ("line", pa.int64()), ("reason", pa.large_string()),
+                               ("raw", pa.large_string())])
+
+
+class InputError(Exception):
+    """The input cannot be used: one line, `file[:line]: what (what to do)`."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file or folder to read.
+
+    name : becomes the `source` column, and the prefix of ids when there are several sources; "" takes the path's stem.
+    columns : what to rename, from the file's column name to ours, before roles are looked for.
+    """
+
+    name: str
+    path: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """The name, or the stem of the file or folder."""
+        return self.name or Path(os.path.abspath(self.path)).stem
+
+
+class File(NamedTuple):
+    """A regular file and its name relative to its source: the file's own name, or the path inside the folder."""
+
+    path: Path
+    name: str
+
+
+class Rejected(NamedTuple):
+    """A row that could not be read."""
+
+    file: str
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass
+class Raw:
+    """What a reader got out of one source: rows with their raw cells, and what is to be told."""
+
+    table: pa.Table
+    rejected: list[Rejected] = field(default_factory=list)
+    guesses: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def input_digest(sources: Sequence[Source]) -> str:
+    """Return the SHA-256 over names and bytes of all files of all sources; no path outside a source enters.
+
+    Raises `InputError` when a source is missing. Cost: one pass over the bytes, 1 MiB at a time.
+    """
+    h = hashlib.sha256()
+    for source in sources:
+        h.update(f"{len(source.title)}:{source.title}".encode("utf-8", "surrogateescape"))
+        for file in files_of(source.path)[0]:
+            name = file.name.encode("utf-8", "surrogateescape")
+            h.update(f"{len(name)}:".encode() + name + f":{file.path.stat().st_size}:".encode())
+            with file.path.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    h.update(block)
+    return h.hexdigest()
+
+
+def files_of(path: str) -> tuple[list[File], list[str]]:
+    """Return the regular files of a file or folder in order of name, and what was passed over, with the reason.
+
+    Inside a folder, symbolic links are not followed and hidden files are not read.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise InputError(f"{path}: no such file or folder{_meant(root)}")
+    if root.is_file():
+        return [File(root, root.name)], []
+    if not root.is_dir():
+        raise InputError(f"{path}: neither a regular file nor a folder (copy the data to a file first)")
+    files: list[File] = []
+    passed: list[str] = []
+    for folder, folders, names in os.walk(root):
+        for name in [*folders, *names]:
+            here = Path(folder, name)
+            relative = here.relative_to(root).as_posix()
+            mode = here.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                passed.append(f"{relative} (a symbolic link)")
+            elif name.startswith("."):
+                passed.append(f"{relative} (hidden)")
+            elif stat.S_ISREG(mode):
+                files.append(File(here, relative))
+            elif not stat.S_ISDIR(mode):
+                passed.append(f"{relative} (not a regular file)")
+        folders[:] = [f for f in folders if not f.startswith(".")]
+    return sorted(files, key=lambda f: f.name), sorted(passed)
+
+
+def read_bytes(file: File) -> bytes:
+    """Return a file's bytes. Raises `InputError` where the system refuses."""
+    try:
+        return file.path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file.name}: {error.strerror or error} (check that the file can be read)") from error
+
+
+def quarantine(rejected: Iterable[Rejected]) -> pa.Table:
+    """Return rejected rows as a table of QUARANTINE_SCHEMA, `raw` cut to 500 characters."""
+    rows = list(rejected)
+    return pa.table([pa.array([r.file for r in rows], pa.large_string()), pa.array([r.line for r in rows], pa.int64()),
+                     pa.array([r.reason for r in rows], pa.large_string()),
+                     pa.array([r.raw[:RAW_CHARS] for r in rows], pa.large_string())], schema=QUARANTINE_SCHEMA)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return what to do about an unknown name.
+
+    >>> did_you_mean("lable", ["text", "label"])
+    "did you mean 'label'?"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(map(repr, names[:20]))}"
+
+
+def _meant(path: Path) -> str:
+    here = path.parent
+    names = [p.name for p in here.iterdir()] if here.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f" (did you mean {(here / close[0]).as_posix()}?)" if close else " (check the path)"

@@ -1,0 +1,89 @@
+"""Ledger: every edit of a run, and a row's whole life in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.run import Step
+from pipeline.store import Store, read_parquet
+
+LEDGER = "ledger.parquet"
+
+
+def ledger_table(rounds: Sequence[tuple[int, bool, Sequence[Step]]]) -> pa.Table:
+    """Return all edits of all rounds as one table: the edit's columns plus `round` and `applied`."""
+    parts = []
+    for number, accepted, steps in rounds:
+        for step in steps:
+            n = step.findings.edits.num_rows
+            if n:
+                edits = step.findings.edits
+                table = edits.append_column("round", pa.array([number] * n, pa.int64()))
+                done = pc.and_(pc.not_equal(edits["action"], "flag"), pa.scalar(accepted))
+                parts.append(table.append_column("applied", done))
+    return (
+        pa.concat_tables(parts).combine_chunks()
+        if parts
+        else pa.table({"row_id": pa.array([], pa.large_string())})
+    )
+
+
+def why(store: Store, row_id: str, run: int | None = None) -> list[str]:
+    """Return the life of a row in one run (the newest by default), a sentence a line.
+
+    Raises `KeyError` with the reason when there is no such run or row.
+    """
+    numbers = store.runs()
+    if not numbers:
+        raise KeyError(f"workspace {store.root} holds no run yet (start one with: assay run RECIPE)")
+    number = run if run is not None else numbers[-1]
+    if number not in numbers:
+        raise KeyError(f"no run {number}; there are {', '.join(map(str, numbers))}")
+    facts = store.run_facts(number)["facts"]
+    root, curated = store.load(facts["root"]), store.load(facts["curated"])
+    edits = _edits_about(store.root / "runs" / str(number) / LEDGER, row_id)
+    lines = []
+    if row_id in root.position:
+        row = root.rows([row_id])[0]
+        label = f", label {row[root.roles.label]!r}" if root.roles.label else ""
+        lines.append(f"{row_id}: read from {row['source'] or 'the data'}, split {row['split']}{label}")
+    elif row_id in curated.position or edits:
+        lines.append(f"{row_id}: made by a stage")
+    else:
+        raise KeyError(f"no row {row_id!r} in run {number}")
+    lines += [_sentence(edit) for edit in edits]
+    children = [i for i, parents in zip(curated.ids, curated.parents, strict=True) if row_id in parents]
+    if children:
+        lines.append(f"rows made from it: {', '.join(children[:5])}" + (" ..." if len(children) > 5 else ""))
+    state = "is in" if row_id in curated.position else "is not in"
+    lines.append(f"it {state} the curated dataset {facts['curated'][:12]}")
+    return lines
+
+
+def _edits_about(path: Path, row_id: str) -> list[dict[str, Any]]:
+    table = read_parquet(path)
+    return table.filter(pc.equal(table["row_id"], row_id)).to_pylist()
+
+
+def _sentence(edit: dict[str, Any]) -> str:
+    verb = {"flag": "flagged it", "drop": "dropped it", "add": "made it", "set": f"set {edit['column']}"}[
+        edit["action"]
+    ]
+    if edit["action"] == "set":
+        before, value = (_short(json.loads(edit[k])) for k in ("before", "value"))
+        verb += f" from {before} to {value}"
+    if edit["action"] != "flag" and not edit["applied"]:
+        verb = f"proposed, not applied: {verb}"
+    related = f" (see {', '.join(edit['related'][:3])})" if edit["related"] else ""
+    return f"round {edit['round']}, {edit['stage']}: {verb} as {edit['issue']}, score {edit['score']:.2f}: {edit['because']}{related}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,85 @@
+"""The files a command leaves in its OUT folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.dataset import ROW_ID, Dataset
+from pipeline.findings import Findings
+from pipeline.run import Step
+from pipeline.store import write_parquet
+
+
+def write_tables(folder: Path, before: Dataset, after: Dataset, steps: Sequence[Step]) -> None:
+    """Write dataset.parquet, findings.parquet, issues.parquet and summary.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "modality": after.modality,
+        "roles": after.roles.model_dump(mode="json"),
+        "fingerprint": after.fingerprint,
+    }
+    table = after.table.replace_schema_metadata({"assay": json.dumps(facts, sort_keys=True)})
+    _replace(folder / "dataset.parquet", table)
+    edits = [s.findings.edits for s in steps]
+    _replace(folder / "findings.parquet", pa.concat_tables(edits) if edits else Findings.of("none").edits)
+    _replace(folder / "issues.parquet", issues_table(before, [s.findings for s in steps]))
+    (folder / "summary.json").write_text(
+        json.dumps(summary(before, steps), indent=1, sort_keys=True), "utf-8"
+    )
+    preprocess = {s.stage.name: s.findings.fitted for s in steps if s.findings.fitted}
+    if preprocess:
+        (folder / "preprocess.json").write_text(json.dumps(preprocess, indent=1, sort_keys=True), "utf-8")
+
+
+def issues_table(data: Dataset, findings: Sequence[Findings]) -> pa.Table:
+    """Return one line for each row: `is_<issue>_issue`, true exactly where an edit or flag exists, and `<issue>_score`.
+
+    A score is null where the row was not examined for that issue.
+    """
+    scores: dict[str, np.ndarray] = {}
+    flags: dict[str, np.ndarray] = {}
+    for found in findings:
+        for table, is_edit in ((found.scores, False), (found.edits, True)):
+            triples = zip(*(table[c].to_pylist() for c in ("row_id", "issue", "score")), strict=True)
+            for row_id, issue, score in triples:
+                if row_id not in data.position:
+                    continue
+                i = data.position[row_id]
+                line = scores.setdefault(issue, np.full(data.n_rows, np.nan))
+                line[i] = score if np.isnan(line[i]) else min(line[i], score)
+                flags.setdefault(issue, np.zeros(data.n_rows, dtype=bool))[i] |= is_edit
+    columns: dict[str, pa.Array] = {ROW_ID: pa.array(data.ids, pa.large_string())}
+    for issue in sorted(scores):
+        columns[f"is_{issue}_issue"] = pa.array(flags[issue])
+        columns[f"{issue}_score"] = pa.array(scores[issue], from_pandas=True)
+    return pa.table(columns)
+
+
+def summary(data: Dataset, steps: Sequence[Step]) -> dict[str, Any]:
+    """Return rows in and out, rows by issue and action, and what was skipped and why."""
+    issues: dict[str, dict[str, int]] = {}
+    for step in steps:
+        for issue, counts in step.findings.counts().items():
+            for action, n in counts.items():
+                issues.setdefault(issue, {})[action] = issues.get(issue, {}).get(action, 0) + n
+    return {
+        "rows_in": data.n_rows,
+        "rows_out": steps[-1].after.n_rows if steps else data.n_rows,
+        "fingerprint_in": data.fingerprint,
+        "fingerprint_out": (steps[-1].after if steps else data).fingerprint,
+        "issues": issues,
+        "steps": [s.facts for s in steps],
+        "skipped": {s.stage.name: s.skipped for s in steps if s.skipped},
+    }
+
+
+def _replace(path: Path, table: pa.Table) -> None:
+    scratch = path.with_name(path.name + ".tmp")
+    write_parquet(scratch, table)
+    scratch.replace(path)

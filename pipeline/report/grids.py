@@ -1,0 +1,67 @@
+"""Square charts: a matrix of counts, and a reliability diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.report.svg import chart, escape, tag, text
+from pipeline.report.visible import visible
+
+
+def heatmap(
+    name: str, title: str, about: str, rows: Sequence[str], columns: Sequence[str], counts: Sequence[Sequence[int]],
+    axes: tuple[str, str],
+) -> str:  # fmt: skip
+    """A matrix of counts (len(rows), len(columns)); the shade is the share within the row, the diagonal is framed."""
+    cell, high, left, top = min(64.0, 520 / max(len(columns), 1)), 30.0, 150, 96
+    parts = [text(f"{axes[0]} ↓   {axes[1]} →", left - 10, top - 10, "small", "end")]
+    for j, column in enumerate(columns):
+        x = left + j * cell + cell / 2
+        parts.append(text(_cut(column), x, top - 8, "name", transform=f"rotate(-40 {x:.1f} {top - 8})"))
+    for i, row in enumerate(rows):
+        y, total = top + i * high, sum(counts[i]) or 1
+        parts.append(text(_cut(row), left - 10, y + high / 2 + 4, "name", "end"))
+        for j, count in enumerate(counts[i]):
+            share, x = count / total, left + j * cell
+            tip = tag("title", escape(f"{axes[0]} {row}, {axes[1]} {columns[j]}: {count:,} ({100 * share:.1f} % of the row)"))
+            shade = tag("rect", x=x + 1, y=y + 1, width=cell - 2, height=high - 2, rx=2, fill_opacity=round(share, 3),
+                        class_="heat diagonal" if row == columns[j] else "heat")
+            number = text(f"{count:,}", x + cell / 2, y + high / 2 + 4, "num middle" + (" on" if share > 0.55 else ""), "middle")
+            parts.append(tag("g", tip, shade, number if count else ""))
+    width = max(left + len(columns) * cell + 60, 420)
+    return chart(name, title, about, top + len(rows) * high + 8, *parts, width=width)
+
+
+def reliability(
+    name: str, title: str, about: str, series: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]
+) -> str:
+    """Confidence against accuracy, (confidence, accuracy, rows) a point; the diagonal is a model that keeps its word."""
+    size, left, top = 260.0, 60.0, 12.0
+
+    def x(v: float) -> float:
+        return left + min(max(v, 0.0), 1.0) * size
+
+    def y(v: float) -> float:
+        return top + (1 - min(max(v, 0.0), 1.0)) * size
+
+    parts = []
+    for m in (0.0, 0.25, 0.5, 0.75, 1.0):
+        parts.append(tag("line", x1=x(m), x2=x(m), y1=y(0), y2=y(1), class_="grid"))
+        parts.append(tag("line", x1=x(0), x2=x(1), y1=y(m), y2=y(m), class_="grid"))
+        parts.append(text(f"{100 * m:.0f} %", x(m), y(0) + 16, "tick", "middle"))
+        parts.append(text(f"{100 * m:.0f} %", x(0) - 6, y(m) + 4, "tick", "end"))
+    parts.append(tag("line", x1=x(0), y1=y(0), x2=x(1), y2=y(1), class_="reference"))
+    most = max((n for _, points in series for _, _, n in points), default=1) or 1
+    for k, (label, points) in enumerate(series):
+        line = " ".join(f"{x(c):.1f},{y(a):.1f}" for c, a, _ in points)
+        dots = [tag("circle", tag("title", escape(f"{label}: confidence {100 * c:.0f} %, accuracy {100 * a:.0f} %, {n:,} rows")),
+                    cx=x(c), cy=y(a), r=3.0 + 5 * (n / most) ** 0.5) for c, a, n in points]
+        parts.append(tag("g", tag("polyline", points=line, class_="line"), *dots, class_=f"s{k}"))
+    parts.append(text("confidence", x(0.5), y(0) + 34, "small", "middle"))
+    parts.append(text("accuracy", 12, y(0.5), "small", "middle", transform=f"rotate(-90 12 {y(0.5):.1f})"))
+    return chart(name, title, about, top + size + 44, *parts, width=left + size + 24)
+
+
+def _cut(label: str) -> str:
+    shown = visible(label)
+    return shown if len(shown) <= 20 else shown[:19] + "…"

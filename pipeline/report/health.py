@@ -1,0 +1,121 @@
+"""The data's part of the page: issues with examples, labels, copies, outliers, lengths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from typing import Any
+
+from pipeline.report.grids import heatmap
+from pipeline.report.svg import bars, histogram
+
+MOST_IN_GRID, MOST_BARS, MOST_DIFF_CHARS = 12, 20, 1000
+Record = Mapping[str, Any]
+
+
+def issues(data: Record, most: int, examples: int) -> dict[str, Any]:
+    """Return the issues with at most `examples` examples each, differences between copies marked."""
+    found = data.get("issues") or []
+    shown = []
+    for entry in found[:most]:
+        cards = [_card(e) for e in (entry.get("examples") or [])[:examples]]
+        shown.append({**entry, "examples": cards, "hidden": len(entry.get("examples") or []) - len(cards)})
+    return {"shown": shown, "hidden": len(found) - len(shown)}
+
+
+def labels(data: Record, most: int) -> dict[str, Any] | None:
+    """Return class counts and noise, and the chart of given against suggested classes."""
+    found = data.get("labels") or []
+    if not found:
+        return None
+    rows = [(str(c["class"]), (c["raw"], c["curated"])) for c in found[:MOST_BARS]]
+    counts = [c["raw"] for c in found if c["raw"]]
+    return {
+        "rows": found[:most], "hidden": len(found) - len(found[:most]),
+        "imbalance": max(counts) / min(counts) if counts else None, "classes": len(found),
+        "flagged": sum(c.get("flagged") or 0 for c in found),
+        "chart": bars("class-counts", "Rows of each class", "Two bars a class: raw and curated.", rows, ("raw", "curated")),
+        "transitions": _transitions(data.get("transitions") or {}),
+    }  # fmt: skip
+
+
+def duplicates(data: Record, most: int) -> dict[str, Any] | None:
+    """Return sizes of the groups of copies, and the biggest side by side."""
+    found = data.get("duplicates") or {}
+    if not found.get("clusters"):
+        return None
+    sizes = [(f"{s['size']} copies", (s["clusters"],)) for s in found["sizes"][:MOST_BARS]]
+    return {
+        **found, "hidden_sizes": len(found["sizes"]) - len(sizes),
+        "biggest": [{**g, "rows": [_marked(r) for r in g["rows"]]} for g in found["biggest"][:most]],
+        "chart": bars("cluster-sizes", "Groups of copies by size", "One bar a size.", sizes, ("groups",)),
+    }  # fmt: skip
+
+
+def outliers(data: Record) -> dict[str, Any] | None:
+    """Return the histogram of outlier scores."""
+    found = data.get("outliers")
+    return {**found, "chart": histogram(
+        "outlier-scores", "Scores of all examined rows", "0 is far from all other rows, 1 is typical.",
+        found["edges"], [("examined", found["counts"])], "score (0 = certainly an outlier, 1 = typical)",
+        found.get("threshold"))} if found else None
+
+
+def lengths(data: Record) -> dict[str, Any] | None:
+    """Return the histogram of the first measure, raw and curated."""
+    found = data.get("lengths")
+    return {**found, "chart": histogram(
+        "lengths", f"Distribution of {found['measure']}", "Raw and curated on the same bins.", found["edges"],
+        [("raw", found["raw"]), ("curated", found["curated"])], found["measure"].replace("_", " "))} if found else None
+
+
+def difference(one: str, other: str) -> list[tuple[bool, str]]:
+    """Return `other` in pieces, each with whether it is the same in `one`.
+
+    >>> difference("a red car", "a blue car")
+    [(True, 'a '), (False, 'blue'), (True, ' car')]
+    """
+    a, b = (re.findall(r"\s+|\w+|[^\w\s]", text[:MOST_DIFF_CHARS]) for text in (one, other))
+    pieces: list[tuple[bool, str]] = []
+    for kind, _, _, start, end in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+        if end > start:
+            pieces.append((kind == "equal", "".join(b[start:end])))
+    return pieces
+
+
+def _card(example: Record) -> dict[str, Any]:
+    card = {"label": None, "split": None, "suggested": None, "column": None, "before": None, "value": None, **example}
+    card["related"] = [_marked(r) for r in example.get("related") or []]
+    if isinstance(card["before"], str) and isinstance(card["value"], str):
+        card["before_pieces"] = difference(card["value"], card["before"])
+        card["value_pieces"] = difference(card["before"], card["value"])
+    return card
+
+
+def _marked(row: Record) -> dict[str, Any]:
+    against = row.get("against")
+    pieces = difference(against, row["text"]) if against else [(True, row["text"])]
+    shared = sum(len(t) for same, t in pieces if same) / max(len(row["text"]), 1)
+    if shared < 0.3:  # not a copy; marking everything would say nothing
+        pieces = [(True, row["text"])]
+    return {"label": None, "split": None, "kept": None, **row, "pieces": pieces}
+
+
+def _transitions(given: Record) -> dict[str, Any] | None:
+    most = given.get("most") or []
+    if not most:
+        return None
+    names: dict[str, int] = {}
+    for pair in most:
+        for side in ("given", "suggested"):
+            names[str(pair[side])] = names.get(str(pair[side]), 0) + pair["rows"]
+    shown = sorted(sorted(names, key=lambda c: (-names[c], c))[:MOST_IN_GRID])
+    place = {c: i for i, c in enumerate(shown)}
+    counts = [[0] * len(shown) for _ in shown]
+    for pair in most:
+        if str(pair["given"]) in place and str(pair["suggested"]) in place:
+            counts[place[str(pair["given"])]][place[str(pair["suggested"])]] += pair["rows"]
+    chart = heatmap("transitions", "Given and suggested labels", "Rows are given labels, columns suggested ones.",
+                    shown, shown, counts, ("given", "suggested"))
+    return {"rows": given.get("rows"), "most": most[:10], "hidden_classes": len(names) - len(shown), "chart": chart}

@@ -1,0 +1,158 @@
+"""The list of issues: how many rows each touches, what it means, and its worst examples."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.dataset import ROW_ID, SPLIT, Dataset, cell_json
+from pipeline.findings import Findings
+from pipeline.modalities import modality
+from pipeline.report.meanings import meaning_of
+from pipeline.report.visible import excerpts, shorten
+
+EXAMPLES, EXAMPLE_CHARS, VALUE_CHARS, MOST_RELATED = 5, 240, 160, 2
+Steps = Sequence[tuple[str, Findings]]
+
+
+class Rows:
+    """Any row a finding may name: ingested, added by a stage, or in the curated data."""
+
+    def __init__(self, raw: Dataset, curated: Dataset, steps: Steps) -> None:
+        self.raw = raw
+        self.tables = [raw.table, curated.table, *(f.added for _, f in steps if f.added is not None)]
+        self.show = modality(raw.modality).show
+
+    @cached_property
+    def where(self) -> dict[str, tuple[int, int]]:
+        """Table and position of each row id; the raw data come first."""
+        out: dict[str, tuple[int, int]] = {}
+        for t in reversed(range(len(self.tables))):
+            out.update((row_id, (t, i)) for i, row_id in enumerate(self.tables[t][ROW_ID].to_pylist()))
+        return out
+
+    def row(self, row_id: str) -> dict[str, Any] | None:
+        """Return the row, None where nobody knows it."""
+        if row_id not in self.where:
+            return None
+        table, i = self.where[row_id]
+        return self.tables[table].slice(i, 1).to_pylist()[0]
+
+    def text(self, row_id: str) -> str:
+        """Return the row's content as plain text, whole."""
+        row = self.row(row_id)
+        return "" if row is None else self.show({c: row[c] for c in self.raw.roles.content})
+
+    def label(self, row_id: str) -> str | None:
+        """Return the label the row had at first, as text."""
+        row, column = self.row(row_id), self.raw.roles.label
+        return None if row is None or column is None else cell_text(row[column])
+
+    def split(self, row_id: str) -> str | None:
+        """Return the split of the row."""
+        row = self.row(row_id)
+        return None if row is None else row[SPLIT]
+
+
+def cell_text(cell: Any) -> str | None:
+    """Return any cell as short text, None where it is missing."""
+    return None if cell is None else cell if isinstance(cell, str) else cell_json(cell)
+
+
+def all_edits(steps: Steps) -> list[dict[str, Any]]:
+    """Return the edits of all steps; one that several rounds repeat counts once. `before` and `value` stay JSON."""
+    unique: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for stage, findings in steps:
+        for edit in findings.edits.to_pylist():
+            about = None if edit["row_id"] else edit["because"]
+            unique[stage, edit["issue"], edit["row_id"], edit["action"], edit["column"], about] = edit
+    return list(unique.values())
+
+
+def suggested_labels(steps: Steps, label: str | None) -> dict[str, str]:
+    """Return the class proposed for each row of issue `label`: from `set` edits, or `metrics["suggested"]`."""
+    out: dict[str, str] = {}
+    for _, findings in steps:
+        given = findings.metrics.get("suggested") or {}
+        out.update({str(row_id): str(cell_text(cell)) for row_id, cell in given.items()})
+        for edit in findings.edits.to_pylist():
+            if edit["issue"] == "label" and edit["action"] == "set" and edit["column"] == label:
+                out[edit["row_id"]] = str(cell_text(json.loads(edit["value"])))
+    return out
+
+
+def issue_list(steps: Steps, edits: Sequence[dict[str, Any]], rows: Rows) -> list[dict[str, Any]]:
+    """Return one entry an issue, the one that touches most rows first."""
+    by_issue: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for edit in edits:
+        by_issue[edit["issue"]].append(edit)
+    suggested = suggested_labels(steps, rows.raw.roles.label)
+    entries = [_entry(issue, of_issue, rows, suggested) for issue, of_issue in by_issue.items()]
+    return sorted(entries, key=lambda e: (-e["rows"], e["issue"]))
+
+
+def _entry(issue: str, edits: list[dict[str, Any]], rows: Rows, suggested: dict[str, str]) -> dict[str, Any]:
+    stages = sorted({e["stage"] for e in edits})
+    about = meaning_of(issue, stages)
+    n_rows = len({e["row_id"] for e in edits if e["row_id"] is not None})
+    ranked = sorted(edits, key=lambda e: (e["score"], e["row_id"] or "", e["action"], e["column"] or ""))
+    worst = list({e["row_id"]: e for e in reversed([e for e in ranked if e["row_id"]])}.values())[::-1]
+    return {
+        "issue": issue, "rows": n_rows, "fraction": n_rows / rows.raw.n_rows if rows.raw.n_rows else 0.0,
+        "actions": dict(sorted(Counter(e["action"] for e in edits).items())), "stages": stages,
+        "meaning": about.meaning, "found_how": about.found_how, "what_to_do": about.what_to_do,
+        "command": f"assay {stages[0].replace('_', '-')} DATA -o OUT",
+        "about_the_whole": sorted({e["because"] for e in edits if e["row_id"] is None}),
+        "examples": [_example(e, rows, suggested if issue == "label" else {}) for e in worst[:EXAMPLES]],
+    }  # fmt: skip
+
+
+def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dict[str, Any]:
+    row_id = edit["row_id"]
+    text = rows.text(row_id)
+    out = {
+        "row_id": row_id, "stage": edit["stage"], "action": edit["action"], "score": edit["score"],
+        "text": shorten(text, EXAMPLE_CHARS), "label": rows.label(row_id), "split": rows.split(row_id),
+        "because": edit["because"], "suggested": suggested.get(row_id), "related": [],
+        "column": None, "before": None, "value": None,
+    }  # fmt: skip
+    for other in edit["related"][:MOST_RELATED]:
+        ours, theirs = excerpts(text, rows.text(other), EXAMPLE_CHARS)
+        out["related"].append({"row_id": other, "text": theirs, "against": ours,
+                               "label": rows.label(other), "split": rows.split(other)})
+    if edit["action"] == "set":
+        before, value = (cell_text(json.loads(edit[side] or "null")) or "" for side in ("before", "value"))
+        out["before"], out["value"] = _change(before, value)
+        out["column"] = edit["column"]
+    return out
+
+
+def _change(before: str, value: str) -> tuple[str, str]:
+    """Return what a cell was and became, from a little before the first difference, spacing as it is."""
+    same = next((i for i, (a, b) in enumerate(zip(before, value, strict=False)) if a != b), min(len(before), len(value)))
+    start = max(0, same - VALUE_CHARS // 4)
+    cut = [text[start : start + VALUE_CHARS] + (" …" if len(text) > start + VALUE_CHARS else "") for text in (before, value)]
+    return ("… " if start else "") + cut[0], ("… " if start else "") + cut[1]
+
+
+def score_table(steps: Steps, issue: str) -> tuple[list[float], list[float], float | None]:
+    """Return scores of all examined rows, scores of the rows found, and the threshold, for one issue."""
+    examined: dict[str, float] = {}
+    found: dict[str, float] = {}
+    threshold = None
+    for _, findings in steps:
+        mask = pa.array([i == issue for i in findings.scores["issue"].to_pylist()], pa.bool_())
+        of_issue = findings.scores.filter(mask)
+        examined.update(zip(of_issue[ROW_ID].to_pylist(), of_issue["score"].to_pylist(), strict=True))
+        edits = [e for e in findings.edits.select([ROW_ID, "issue", "score"]).to_pylist() if e["issue"] == issue]
+        found.update((e[ROW_ID], e["score"]) for e in edits if e[ROW_ID])
+        if of_issue.num_rows:
+            threshold = findings.metrics.get("threshold", threshold)
+    if not isinstance(threshold, float) and found:
+        threshold = max(found.values())
+    return list(examined.values()), list(found.values()), threshold if isinstance(threshold, float) else None

@@ -1,0 +1,103 @@
+"""What each issue means, in words a newcomer understands: what it is, how it was found, what to do."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Meaning(NamedTuple):
+    """Three sentences about an issue."""
+
+    meaning: str
+    found_how: str
+    what_to_do: str
+
+
+_MEASURED = "Each row was measured and compared with the bounds in the stage's settings."
+_REPAIRED = "Each cell was compared with its repaired form; the two differ."
+_LOOK = "Look at the examples; tighten or relax the bound if they are fine."
+_LEAVE = "The cell was repaired in place; nothing more is needed unless an example looks wrong."
+
+MEANINGS: dict[str, Meaning] = {
+    "label": Meaning(
+        "The label is probably not the one a careful person would give.",
+        "Several models, none of which had seen the row, agree that another class fits better.",
+        "Read the worst ones first. Correct or drop what is wrong; rows you confirm are kept from then on."),
+    "outlier": Meaning(
+        "The row is unlike the rest of the training data.",
+        "Its distance to its nearest neighbours was compared with that of all other rows.",
+        "Rows that do not belong (another topic, spam, boilerplate) can go; rare but valid rows should stay."),
+    "exact_duplicate": Meaning(
+        "The same content occurs more than once.",
+        "Contents were compared after removing differences that do not matter, such as case and spacing.",
+        "One copy is kept. Nothing more is needed."),
+    "near_duplicate": Meaning(
+        "The content is almost the same as that of another row.",
+        "Rows that share most of their short word sequences were paired.",
+        "Compare the pairs below; raise the threshold if real differences were treated as copies."),
+    "semantic_duplicate": Meaning(
+        "The row says the same as another one in other words.",
+        "Rows whose embeddings are nearly identical were paired.",
+        "Compare the pairs below; these are guesses about meaning and deserve a look."),
+    "leakage": Meaning(
+        "A training row is also in the held-out data, so a test would reward memory.",
+        "Training rows were compared with every validation and test row.",
+        "The training copy is dropped; the held-out row is never touched."),
+    "conflicting_label": Meaning(
+        "Copies of one content carry different labels, so at least one is wrong.",
+        "The labels within each group of copies were compared.",
+        "Decide which label is right; until then the row is only flagged or left out."),
+    "class_imbalance": Meaning(
+        "Some classes have far fewer rows than others, and models tend to neglect them.",
+        "The classes were counted.",
+        "Rows or weights were added for the rare classes; collecting real rows is better still."),
+    "rare_label": Meaning(
+        "The class has too few rows to learn from or to judge.",
+        "The classes were counted.",
+        "Collect more rows, or merge the class with a related one."),
+    "underperforming_group": Meaning(
+        "The model does clearly worse on this group than on the rest.",
+        "Results on held-out rows were compared between groups, correcting for the number of groups tried.",
+        "Collect or augment rows of the group, or check its labels."),
+    "null": Meaning(
+        "The row has no content, or a cell that is needed is missing.", "Each cell was looked at.",
+        "Rows without content are dropped; find out where they come from."),
+    "non_iid": Meaning(
+        "The order of the rows carries information, so rows are not independent.",
+        "Neighbours in the given order were compared with random pairs.",
+        "Shuffle, or split by time instead of at random."),
+    "too_short": Meaning("The content is too short to carry its label.", _MEASURED, _LOOK),
+    "too_long": Meaning("The content is far longer than usual; a model will see only part of it.", _MEASURED, _LOOK),
+    "low_information": Meaning("The content carries almost no information.", _MEASURED, _LOOK),
+    "dark": Meaning("The image is very dark.", _MEASURED, _LOOK),
+    "light": Meaning("The image is very bright.", _MEASURED, _LOOK),
+    "blurry": Meaning("The image is out of focus.", _MEASURED, _LOOK),
+    "odd_size": Meaning("The image has an unusual size.", _MEASURED, _LOOK),
+    "odd_aspect_ratio": Meaning("The image has an unusual shape.", _MEASURED, _LOOK),
+    "wrong_language": Meaning("The text is in another language than most of the data.", _MEASURED, _LOOK),
+    "personal_data": Meaning(
+        "The text holds an e-mail address, a phone number or the like.", "Patterns were searched for.",
+        "Mask or drop it if the model will be shared."),
+    "mojibake": Meaning("Characters were garbled by a wrong encoding.", _REPAIRED, _LEAVE),
+    "markup": Meaning("The text holds HTML or other markup.", _REPAIRED, _LEAVE),
+    "whitespace": Meaning("Spaces, line breaks or invisible characters are irregular.", _REPAIRED, _LEAVE),
+    "augmented": Meaning(
+        "A changed copy of an existing row, added so that a class or group is better covered.",
+        "It was made from the parent rows it names.", "Check that the copies still deserve their label."),
+}  # fmt: skip
+
+
+def meaning_of(issue: str, stages: list[str]) -> Meaning:
+    """Return the three sentences, general ones for an issue that is not known here.
+
+    >>> meaning_of("dark", ["quality"]).meaning
+    'The image is very dark.'
+    """
+    if issue in MEANINGS:
+        return MEANINGS[issue]
+    for part in ("near_duplicate", "exact_duplicate", "conflicting_label", "leakage", "too_short", "too_long"):
+        if part.split("_")[-1] in issue and part.split("_")[0] in issue:
+            return MEANINGS[part]
+    who = " and ".join(stages)
+    return Meaning(f"{who} found something in these rows that it calls “{issue.replace('_', ' ')}”.",
+                   "The reason stands with each row.", "Look at the examples, worst first.")

@@ -1,0 +1,139 @@
+"""The page: one self-contained HTML file, inert whatever the data hold, and never bigger than its limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline.report import health, judgement
+from pipeline.report.stage_rows import changes
+from pipeline.report.visible import visible
+
+if TYPE_CHECKING:
+    import jinja2
+
+MOST_BYTES = 5_000_000
+
+
+class Caps(NamedTuple):
+    """How much of each kind of thing the page shows."""
+
+    issues: int = 60
+    examples: int = 5
+    clusters: int = 6
+    classes: int = 60
+    lines: int = 60
+    chars: int = 4000
+
+
+LEVELS = (Caps(), Caps(40, 2, 3, 40, 40, 1000), Caps(30, 1, 1, 30, 25, 240), Caps(20, 0, 0, 20, 15, 80))
+
+
+def render(record: Mapping[str, Any], most_bytes: int = MOST_BYTES) -> str:
+    """Return the page; examples are trimmed until it fits, and it says so.
+
+    Raises `ValueError` when even the page without examples is too big.
+    """
+    for level, caps in enumerate(LEVELS):
+        page = environment().get_template("template.html").render(_context(record, caps, level))
+        if len(page.encode("utf-8")) <= most_bytes:
+            return page
+    raise ValueError(f"the report has {len(page.encode('utf-8')):,} bytes without examples, more than {most_bytes:,}")
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return the template environment: everything escaped, nothing undefined, nothing invisible."""
+    import jinja2
+
+    folder = Path(__file__).parent
+    env = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(folder), finalize=_finalize,
+        trim_blocks=True, lstrip_blocks=True)
+    env.filters.update(count=count, percent=percent, fixed=fixed, points=_number(judgement.points), words=words,
+                       metric=judgement.metric_name, seconds=_number(lambda s: f"{s:.1f} s" if s >= 0.05 else "< 0.1 s"))
+    env.globals["css"] = _markup(re.sub(r"\s+", " ", (folder / "style.css").read_text("utf-8")))
+    return env
+
+
+def count(value: Any) -> str:
+    """Return a count with separators."""
+    return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)
+
+
+def _number(show: Callable[[float], str]) -> Callable[[Any], str]:
+    """Return a filter that shows numbers as told, nothing as a dash, and anything else as it is."""
+
+    def filtered(value: Any) -> str:
+        if value is None:
+            return "–"
+        return show(value) if isinstance(value, int | float) else str(value)
+
+    return filtered
+
+
+percent = _number(lambda v: f"{100 * v:.1f} %")
+fixed = _number(lambda v: f"{v:.3f}")
+
+
+def words(value: Any) -> str:
+    """Return a mapping or a list as one line of words.
+
+    >>> words({"drop": 3, "flag": 12}), words([]), words(None)
+    ('drop 3, flag 12', '–', '–')
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {words(v)}" for k, v in value.items()) or "–"
+    if isinstance(value, list | tuple):
+        return ", ".join(words(v) for v in value) or "–"
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _context(record: Mapping[str, Any], caps: Caps, level: int) -> dict[str, Any]:
+    short = _clipped(record, caps.chars)
+    data = short.get("dataset") or {}
+    lists = {name: _capped(short.get(name), caps.lines) for name in ("guesses", "notes", "quarantine", "rounds", "planted", "next")}
+    plain = {name: short.get(name) for name in ("title", "kind", "created", "seed", "command", "method", "modality",
+                                                "recipe_digest", "workspace", "root", "curated", "rows_in", "rows_out")}
+    return {
+        **plain, **lists, "caps": caps, "trimmed": level > 0, "data": data,
+        "versions": sorted((short.get("versions") or {}).items())[: caps.lines],
+        "verdict": judgement.verdict(short), "changes": changes(short),
+        "issues": health.issues(data, caps.issues, caps.examples), "labels": health.labels(data, caps.classes),
+        "duplicates": health.duplicates(data, caps.clusters), "outliers": health.outliers(data),
+        "lengths": health.lengths(data), "evaluation": judgement.evaluation(short, caps.classes),
+        "slices": judgement.slices(short, caps.lines), "svg": _markup,
+    }  # fmt: skip
+
+
+def _capped(given: Any, most: int) -> dict[str, Any]:
+    found = list(given or [])
+    return {"shown": found[:most], "hidden": max(len(found) - most, 0), "all": len(found)}
+
+
+def _clipped(value: Any, chars: int) -> Any:
+    """Return the record with every string at most `chars` long."""
+    if isinstance(value, str):
+        return value if len(value) <= chars else value[: chars - 1] + "…"
+    if isinstance(value, Mapping):
+        return {_clipped(k, chars): _clipped(v, chars) for k, v in value.items()}
+    if isinstance(value, list):
+        return value if value and isinstance(value[0], int | float) else [_clipped(v, chars) for v in value]
+    return value
+
+
+def _finalize(value: Any) -> Any:
+    """Show what would be invisible in everything the template prints, markup of our own charts excepted."""
+    if value is None:
+        return "–"
+    return value if hasattr(value, "__html__") else visible(str(value))
+
+
+def _markup(charts: str | None) -> Any:
+    """Mark our own charts (escaped where they were made) as markup."""
+    from markupsafe import Markup
+
+    return Markup(charts or "")  # noqa: S704 - only our own charts and style sheet come here

@@ -1,0 +1,136 @@
+"""run_stage and curate: what the command line and the flows both call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from pipeline.apply import apply
+from pipeline.code import code_digest
+from pipeline.dataset import Dataset
+from pipeline.findings import Findings
+from pipeline.recipe import with_options
+from pipeline.signals.engine import Engine
+from pipeline.stage import NotApplicable, Stage
+from pipeline.store import Store
+
+T = TypeVar("T")
+
+
+class Call(Protocol):
+    """How a step is carried out: directly, or wrapped as a Prefect task. `name` is for people to read."""
+
+    def __call__(self, name: str, function: Callable[..., T], *args: Any) -> T:
+        """Return function(*args)."""
+        ...
+
+
+def directly(name: str, function: Callable[..., T], *args: Any) -> T:
+    """Carry a step out here and now."""
+    return function(*args)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One stage carried out on one dataset."""
+
+    stage: Stage
+    findings: Findings
+    before: Dataset
+    after: Dataset
+    skipped: str | None
+    seconds: float
+    cached: bool
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The step in numbers, for ledgers and reports: rows in + added = rows out + dropped."""
+        edits = self.findings.edits
+        actions = edits["action"].to_pylist()
+        rows = edits["row_id"].to_pylist()
+        n_added = actions.count("add")
+        n_dropped = self.before.n_rows + n_added - self.after.n_rows
+        by = {a: len({r for r, b in zip(rows, actions, strict=True) if b == a}) for a in ("set", "flag")}
+        settings = json.loads(self.stage.model_dump_json(exclude_none=True))
+        return {
+            "stage": self.stage.name, "skipped": self.skipped, "settings": settings,
+            "rows_in": self.before.n_rows, "dropped": n_dropped, "added": n_added, "changed": by["set"],
+            "flagged": by["flag"], "rows_out": self.after.n_rows, "issues": self.findings.counts(),
+            "metrics": self.findings.metrics, "before": self.before.fingerprint, "after": self.after.fingerprint,
+        }  # fmt: skip
+
+
+def run_stage(data: Dataset, stage: Stage, engine: Engine | None = None, store: Store | None = None) -> Step:
+    """Find and apply. With a store, a step that was done before is read back and nothing is computed.
+
+    Only `NotApplicable` is caught; it is recorded as *skipped: why*.
+    """
+    engine = engine or Engine()
+    stage = with_options(stage, data.modality)
+    key = step_key(data, stage, engine)
+    started = time.perf_counter()
+    if store and (known := store.load_step(key)):
+        findings, facts = known
+        after = data if facts["after"] == data.fingerprint else store.load(facts["after"])
+        return Step(
+            stage, findings, data, after, facts["skipped"], time.perf_counter() - started, cached=True
+        )
+    skipped = None
+    try:
+        findings = stage.find(data.roots, engine.signals(data))
+    except NotApplicable as why:
+        findings, skipped = Findings.of(stage.name), str(why)
+    after = apply(data, findings, stage.touches)
+    step = Step(stage, findings, data, after, skipped, time.perf_counter() - started, cached=False)
+    if store:
+        store.save(after)
+        store.save_step(key, findings, step.facts)
+    return step
+
+
+def step_key(data: Dataset, stage: Stage, engine: Engine) -> str:
+    """Return the digest of all that a step depends on: stage, settings, data, signals, code."""
+    signals = engine.signals(data)
+    parts = [
+        stage.name, stage.model_dump_json(), data.fingerprint, [signals.key(n) for n in stage.needs],
+        code_digest(type(stage).__module__, f"pipeline.modalities.{data.modality}", "pipeline.slices"),
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def curate(
+    data: Dataset,
+    stages: Iterable[Stage],
+    engine: Engine | None = None,
+    store: Store | None = None,
+    call: Call = directly,
+) -> list[Step]:
+    """Run stages one after the other, each on what the previous one left."""
+    steps: list[Step] = []
+    for stage in stages:
+        before = steps[-1].after if steps else data
+        steps.append(call(stage.name, run_stage, before, stage, engine, store))
+    return steps
+
+
+def replay(root: Dataset, accepted: Sequence[Step], rebuilt: bool = False) -> Dataset:
+    """Apply accepted edits to the root snapshot again, in order.
+
+    Without `rebuilt`, edits of stages that are made anew each round (select, rebalance, augment) are left out.
+    """
+    data = root
+    for step in accepted:
+        if rebuilt or not step.stage.rebuilt:
+            data = apply(data, step.findings, step.stage.touches)
+    return data
+
+
+def policy_only(step: Step) -> Findings:
+    """Return the step's findings without the edits that must earn their place; hygiene and flags stay."""
+    edits = step.findings.edits
+    pairs = zip(edits["issue"].to_pylist(), edits["action"].to_pylist(), strict=True)
+    return step.findings.keep([action == "flag" or issue in step.stage.policy for issue, action in pairs])

@@ -1,0 +1,72 @@
+"""Open a recipe's data: ingest once, then serve the snapshot from the store while files and settings stay the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.code import code_digest
+from pipeline.dataset import Dataset
+from pipeline.ingest import RoleNames, Source, SplitPlan, ingest, input_digest
+from pipeline.recipe import Data, Recipe
+from pipeline.store import Store, read_parquet, write_parquet
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A dataset as it was read, with what the reading guessed, noted and could not read."""
+
+    dataset: Dataset
+    guesses: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    quarantine: list[dict[str, Any]] = field(default_factory=list)
+
+
+def open_data(recipe: Recipe, store: Store) -> Opened:
+    """Return the recipe's data as a snapshot of the store. Raises `pipeline.ingest.InputError`."""
+    return open_plan(recipe.data, recipe.seed, store)
+
+
+def open_plan(data: Data, seed: int, store: Store) -> Opened:
+    """Return the data of a plan, ingested when it is new."""
+    sources = _sources(data)
+    settings = data.model_copy(update={"path": None, "sources": ()}).model_dump(mode="json")
+    code = code_digest("pipeline.ingest", "pipeline.modalities", "pipeline.minhash")
+    key = _hash(
+        ["ingest", input_digest(sources), [(s.name, s.columns) for s in sources], settings, seed, code]
+    )
+
+    def read(folder: Path) -> dict[str, Any]:
+        done = ingest(
+            sources,
+            _roles(data),
+            modality=data.modality,
+            seed=seed,
+            split=SplitPlan(test=data.test_fraction, validation=data.validation_fraction, seed=seed),
+        )
+        write_parquet(folder / "quarantine.parquet", done.quarantine)
+        return {"root": store.save(done.dataset), "guesses": done.guesses, "notes": done.notes}
+
+    folder, facts = store.artifact(key, read)
+    quarantine = read_parquet(folder / "quarantine.parquet").to_pylist()
+    return Opened(store.load(facts["root"]), facts["guesses"], facts["notes"], quarantine)
+
+
+def _sources(data: Data) -> list[Source]:
+    if data.sources:
+        return [Source(name=s.name, path=s.path, columns=dict(s.columns)) for s in data.sources]
+    return [Source(name="", path=str(data.path), columns={})]
+
+
+def _roles(data: Data) -> RoleNames:
+    content = data.columns or ((data.text,) if data.text else ())
+    return RoleNames(
+        content=content, label=data.label, id=data.id, split=data.split, group=data.group, time=data.time
+    )
+
+
+def _hash(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,125 @@
+"""New train rows: label-preserving variations of rare, weak or all rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from pipeline.apply import make_children
+from pipeline.dataset import PARENTS, Dataset, cell_json
+from pipeline.findings import Action, Edit, Findings
+from pipeline.modalities import modality
+from pipeline.signals.engine import Signals, batches
+from pipeline.slices import mask
+from pipeline.stage import NotApplicable, Stage
+
+
+class Augment(Stage):
+    """Children of train rows; each names its parent and how it was made.
+
+    rare: a class with n_c rows gets up to n_max / 2 - n_c children, at most `per_row` a row. `focus` rows get
+    `per_row` children each whatever their class. A child equal to its parent or to another row is not made.
+    The randomness of a child is a function of (seed, parent, k) alone. Cost: O(children).
+    """
+
+    name = "augment"
+    needs: ClassVar[tuple[str, ...]] = ("measures",)
+    actions: ClassVar[tuple[Action, ...]] = ("add",)
+    rebuilt: ClassVar[bool] = True
+
+    target: Literal["rare", "focus", "all"] = Field(
+        "rare", description="whose children: rare classes, focus only, everyone"
+    )
+    per_row: int = Field(1, ge=1, le=20, description="most children of one row")
+    focus: tuple[str, ...] = Field(
+        (), description="slices that get children, set by the evaluation of the last round"
+    )
+    seed: int = 0
+
+    def find(self, data: Dataset, signals: Signals) -> Findings:
+        """Make the children."""
+        wanted = self._wanted(data, signals)
+        if not wanted:
+            raise NotApplicable(f"target={self.target}: no class is rare and no slice is in focus")
+        cells = data.content.take(list(wanted)).to_pylist()
+        jobs = [
+            _Child(data.modality, row, data.ids[i], k, self.seed, self.options)
+            for i, row in zip(wanted, cells, strict=True)
+            for k in range(wanted[i][0])
+        ]
+        made = [
+            c for part in signals.engine.map(_make, [jobs[b] for b in batches(len(jobs), 64)]) for c in part
+        ]
+        seen = {cell_json(row) for row in data.content.to_pylist()}
+        rows, how = [], []
+        for job, (child, words) in zip(jobs, made, strict=True):
+            if (key := cell_json(child)) not in seen:
+                seen.add(key)
+                rows.append({PARENTS: [job.parent], **child})
+                how.append(words)
+        if not rows:
+            raise NotApplicable("every child equals a row that is already there")
+        added = make_children(data, rows, self.name, self.model_dump_json())
+        edits = [
+            Edit(
+                row_id,
+                "augmented",
+                1.0,
+                "add",
+                f"{words}; {wanted[data.position[row[PARENTS][0]]][1]}",
+                related=row[PARENTS],
+            )
+            for row_id, row, words in zip(added["row_id"].to_pylist(), rows, how, strict=True)
+        ]
+        return Findings.of(
+            self.name,
+            edits,
+            added=added,
+            metrics={"children": len(rows), "equal_to_a_row": len(jobs) - len(rows)},
+        )
+
+    def _wanted(self, data: Dataset, signals: Signals) -> dict[int, tuple[int, str]]:
+        """Return how many children each row gets and why, by position."""
+        train = np.flatnonzero(data.is_train)
+        names = {int(i): cell_json(data.labels[i]) for i in train}
+        counts = Counter(names.values())
+        wanted: dict[int, tuple[int, str]] = {}
+        if self.target == "all":
+            wanted = {i: (self.per_row, "every row has children") for i in names}
+        elif self.target == "rare" and data.roles.label:
+            most = max(counts.values(), default=0)
+            for name, n in sorted(counts.items()):
+                room = min(most // 2 - n, self.per_row * n)
+                members = sorted(
+                    (i for i in names if names[i] == name), key=lambda i: _seed(self.seed, data.ids[i], -1)
+                )
+                for rank, i in enumerate(members):
+                    share = room // n + (rank < room % n) if room > 0 else 0
+                    if share:
+                        wanted[i] = (share, f"class {name} has {n} rows, the largest {most}")
+        for slice_name in self.focus:
+            for i in np.flatnonzero(mask(slice_name, data, signals["measures"]) & data.is_train):
+                wanted[int(i)] = (self.per_row, f"slice {slice_name} was weak in the last evaluation")
+        return dict(sorted(wanted.items()))
+
+
+class _Child(NamedTuple):
+    modality: str
+    cells: Mapping[str, Any]
+    parent: str
+    k: int
+    seed: int
+    options: BaseModel | None
+
+
+def _make(jobs: list[_Child]) -> list[tuple[dict[str, Any], str]]:
+    return [modality(j.modality).perturb(j.cells, _seed(j.seed, j.parent, j.k), j.options) for j in jobs]
+
+
+def _seed(seed: int, row_id: str, k: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{seed}\0{row_id}\0{k}".encode(), digest_size=4).digest(), "big")

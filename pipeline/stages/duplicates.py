@@ -1,0 +1,188 @@
+"""Exact and near copies, leaks between splits, copies whose labels disagree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.dataset import Dataset, cell_json
+from pipeline.findings import Action, Edit, Findings
+from pipeline.signals.engine import Signals
+from pipeline.signals.pairs import Pairs
+from pipeline.stage import Stage
+
+
+class Duplicates(Stage):
+    """Rows that repeat another row.
+
+    Two rows are exact copies when their modality's identity is the same, near copies when the Jaccard similarity
+    of their shingles (text: word 3-grams) is at least `threshold`. In order of row id a row is kept unless it
+    copies a kept one, so every dropped row names a kept twin. A train row that copies a held-out row is a leak and
+    goes. score(i) = 1 - similarity to its most similar twin. Broder, SEQUENCES 1997. Cost: that of `pairs`.
+    """
+
+    name = "duplicates"
+    needs: ClassVar[tuple[str, ...]] = ("pairs",)
+    actions: ClassVar[tuple[Action, ...]] = ("flag", "drop")
+    policy: ClassVar[tuple[str, ...]] = ("exact_duplicate", "leakage")
+
+    threshold: float = Field(
+        0.55, gt=0.4, le=1, description="Jaccard similarity at or above which rows are near copies"
+    )
+    exact: Literal["drop", "flag"] = Field("drop", description="what to do with exact copies in train")
+    near: Literal["drop", "flag"] = Field("drop", description="what to do with near copies in train")
+    leakage: Literal["drop", "flag"] = Field(
+        "drop", description="what to do with train rows that copy a held-out row"
+    )
+    conflicting: Literal["flag", "drop"] = Field(
+        "flag", description="copies with different labels: flag both, or drop those outvoted in their group"
+    )
+
+    def find(self, data: Dataset, signals: Signals) -> Findings:
+        """Name each copy, its twin and what to do."""
+        identity = signals.modality.identity(data.content)
+        labels = np.array([cell_json(label) for label in data.labels], dtype=object)
+        twins = _twins(identity, data.is_train, signals["pairs"], self.threshold)
+        edits = [*self._leaks(data, identity, twins), *_held_out_copies(data, identity)]
+        leaked = {e.row_id for e in edits if e.issue == "leakage" and e.action == "drop"}
+        edits += self._copies(data, identity, labels, twins, leaked)
+        exact, near = _scores(identity, twins, data.n_rows)
+        return Findings.of(
+            self.name, edits, [("exact_duplicate", data.ids, exact), ("near_duplicate", data.ids, near)]
+        )
+
+    def _leaks(
+        self, data: Dataset, identity: np.ndarray, twins: dict[int, dict[int, float]]
+    ) -> Iterator[Edit]:
+        for i in np.flatnonzero(data.is_train):
+            held_out = {j: s for j, s in twins.get(int(i), {}).items() if not data.is_train[j]}
+            if held_out:
+                j = max(held_out, key=lambda j: (held_out[j], -j))
+                yield Edit(
+                    data.ids[i],
+                    "leakage",
+                    1 - held_out[j],
+                    self.leakage,
+                    f"{_how(identity, i, j, held_out[j])} of {data.splits[j]} row {data.ids[j]}",
+                    related=[data.ids[j] for j in sorted(held_out)][:5],
+                )
+
+    def _copies(
+        self,
+        data: Dataset,
+        identity: np.ndarray,
+        labels: np.ndarray,
+        twins: dict[int, dict[int, float]],
+        gone: set[str],
+    ) -> Iterator[Edit]:
+        """Walk the train rows in order of id; a row that copies a kept one is a copy of it."""
+        kept: set[int] = set()
+        for i in map(int, np.flatnonzero(data.is_train)):
+            if data.ids[i] in gone:
+                continue
+            near = {j: s for j, s in twins.get(i, {}).items() if data.is_train[j] and data.ids[j] not in gone}
+            before = {j: s for j, s in near.items() if j in kept}
+            rivals = {j: s for j, s in near.items() if labels[j] != labels[i]}
+            if rivals:
+                yield from self._conflict(data, labels, i, near, rivals)
+                if self.conflicting == "flag":
+                    kept.add(i)
+                    continue
+            if before:
+                j = max(before, key=lambda j: (before[j], -j))
+                same = identity[i] == identity[j]
+                yield Edit(
+                    data.ids[i],
+                    "exact_duplicate" if same else "near_duplicate",
+                    1 - before[j],
+                    self.exact if same else self.near,
+                    f"{_how(identity, i, j, before[j])} of row {data.ids[j]}, which is kept",
+                    related=[data.ids[j]],
+                )
+            else:
+                kept.add(i)
+
+    def _conflict(
+        self, data: Dataset, labels: np.ndarray, i: int, near: dict[int, float], rivals: dict[int, float]
+    ) -> Iterator[Edit]:
+        votes = Counter(labels[j] for j in (i, *near))
+        outvoted = votes[labels[i]] < max(votes.values())
+        best = max(rivals, key=lambda j: (rivals[j], -j))
+        yield Edit(
+            data.ids[i],
+            "conflicting_labels",
+            votes[labels[i]] / sum(votes.values()) if outvoted else 0.5,
+            "drop" if outvoted and self.conflicting == "drop" else "flag",
+            f"labelled {labels[i]}, but its copy {data.ids[best]} (similarity {rivals[best]:.2f}) is labelled "
+            f"{labels[best]}",
+            related=[data.ids[j] for j in sorted(rivals)][:5],
+        )
+
+
+def _twins(
+    identity: np.ndarray, is_train: np.ndarray, pairs: Pairs, threshold: float
+) -> dict[int, dict[int, float]]:
+    """Return for each row its copies and how similar they are (1 for exact copies)."""
+    twins: dict[int, dict[int, float]] = {}
+    enough = pairs.similarity >= threshold
+    for i, j, s in zip(
+        pairs.left[enough].tolist(),
+        pairs.right[enough].tolist(),
+        pairs.similarity[enough].tolist(),
+        strict=True,
+    ):
+        twins.setdefault(i, {})[j] = s
+        twins.setdefault(j, {})[i] = s
+    groups: dict[str, list[int]] = {}
+    for i, key in enumerate(identity):
+        if key:
+            groups.setdefault(key, []).append(i)
+    for members in groups.values():
+        hubs = [i for i in members if not is_train[i]][:5] + [i for i in members if is_train[i]][:5]
+        for i in members:
+            for (
+                j
+            ) in hubs:  # enough to name a twin in every split, and the row that is kept, without n^2 links
+                if i != j:
+                    twins.setdefault(i, {})[j] = 1.0
+                    twins.setdefault(j, {})[i] = 1.0
+    return twins
+
+
+def _held_out_copies(data: Dataset, identity: np.ndarray) -> Iterator[Edit]:
+    """Flag held-out rows that exactly repeat an earlier row of their split: they count twice in every score."""
+    first: dict[tuple[str, str], int] = {}
+    for i in map(int, np.flatnonzero(~data.is_train)):
+        key = (data.splits[i], identity[i])
+        if not identity[i]:
+            continue
+        if key in first:
+            j = first[key]
+            yield Edit(
+                data.ids[i],
+                "exact_duplicate",
+                0.0,
+                "flag",
+                f"exact copy of {data.splits[j]} row {data.ids[j]}; held-out rows are never dropped",
+                related=[data.ids[j]],
+            )
+        first.setdefault(key, i)
+
+
+def _how(identity: np.ndarray, i: int, j: int, similarity: float) -> str:
+    return "exact copy" if identity[i] == identity[j] else f"near copy (similarity {similarity:.2f})"
+
+
+def _scores(
+    identity: np.ndarray, twins: dict[int, dict[int, float]], n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    exact, near = np.ones(n), np.ones(n)
+    for i, others in twins.items():
+        near[i] = 1 - max(others.values())
+        if any(identity[j] == identity[i] for j in others):
+            exact[i] = 0.0
+    return exact, near

@@ -1,0 +1,75 @@
+"""Measures out of bounds: empty, too short, gibberish, a label nobody else has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.dataset import Dataset, cell_json
+from pipeline.findings import Action, Edit, Findings
+from pipeline.modalities import Rule
+from pipeline.signals.engine import Signals
+from pipeline.stage import Stage
+
+
+class Quality(Stage):
+    """Rows whose measures leave the bounds of their modality, and labels seen only a handful of times.
+
+    score of a measured row: 1 inside the bounds; outside, how much of the bound it reaches, in [0, 1).
+    """
+
+    name = "quality"
+    needs: ClassVar[tuple[str, ...]] = ("measures",)
+    actions: ClassVar[tuple[Action, ...]] = ("flag", "drop")
+    policy: ClassVar[tuple[str, ...]] = ("null", "rare_label")
+
+    min_label_rows: int = Field(
+        3, ge=0, description="a label with fewer train rows is flagged as rare; 0 is off"
+    )
+
+    def find(self, data: Dataset, signals: Signals) -> Findings:
+        """Check every rule of the modality on every row."""
+        measures, edits, scores = signals["measures"], [], []
+        for rule in signals.modality.rules(self.options):
+            values = measures[rule.measure].to_numpy(dtype=np.float64)
+            score = _score(values, rule)
+            scores.append((rule.issue, data.ids, score))
+            for i in np.flatnonzero(score < 1):
+                held_out = not data.is_train[i]
+                action: Action = "flag" if held_out or rule.action == "flag" else "drop"
+                because = (
+                    f"{rule.measure} is {values[i]:g}, outside [{rule.low:g}, {rule.high:g}]: {rule.meaning}"
+                )
+                edits.append(Edit(data.ids[i], rule.issue, float(score[i]), action, because))
+        return Findings.of(self.name, edits + self._rare_labels(data), scores)
+
+    def _rare_labels(self, data: Dataset) -> list[Edit]:
+        train = [
+            (row_id, cell_json(label))
+            for row_id, label, t in zip(data.ids, data.labels, data.is_train, strict=True)
+            if t and label is not None
+        ]
+        counts = Counter(label for _, label in train)
+        return [
+            Edit(
+                row_id,
+                "rare_label",
+                counts[label] / self.min_label_rows,
+                "flag",
+                f"label {label} is on {counts[label]} train row(s), fewer than {self.min_label_rows}",
+            )
+            for row_id, label in train
+            if counts[label] < self.min_label_rows
+        ]
+
+
+def _score(values: np.ndarray, rule: Rule) -> np.ndarray:
+    """1 inside [low, high]; below it value / low, above it high / value."""
+    score = np.ones(len(values))
+    below, above = values < rule.low, values > rule.high
+    score[below] = np.clip(values[below] / rule.low if rule.low > 0 else 0.0, 0.0, 1.0 - 1e-9)
+    score[above] = np.clip(rule.high / values[above], 0.0, 1.0 - 1e-9)
+    return score
