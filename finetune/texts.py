@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def texts_of(data: Dataset) -> list[str]:
-    """Return each row's text, several content columns joined by a blank line. Raises `NotApplicable`."""
+    """Return each row's text, as the text modality joins it. Raises `NotApplicable` for other modalities."""
     if data.modality != "text":
         raise NotApplicable(f"methods partial and full read text, this dataset is {data.modality}; the probe reads any")
-    columns = [data.content[name].to_pylist() for name in data.content.column_names]
-    return ["\n\n".join(cell for cell in cells if cell) for cells in zip(*columns, strict=True)]
+    from pipeline.modalities.text.columns import strings
+
+    return strings(data.content)
 
 
 def model_folder(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Bytes to text: UTF-8 where it is UTF-8, by its byte order mark where there is one, else cp1252, and it is said."""
+"""Bytes to text: by the byte order mark, else UTF-8, else line by line cp1252, and it is said."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def decode(raw: bytes, name: str) -> tuple[str, list[str]]:
         try:
             return raw.decode(mark), []
         except UnicodeDecodeError as error:
-            raise InputError(f"{name}: not {mark.upper()} at byte {error.start}, though it says so (save it as UTF-8)") from error
+            what = f"not {mark.upper()} at byte {error.start}, though its first bytes say so"
+            raise InputError(f"{name}: {what} (save it as UTF-8)") from error
     try:
         return raw.decode(mark or "utf-8"), []
     except UnicodeDecodeError:

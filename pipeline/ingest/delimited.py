@@ -1,10 +1,11 @@
-"""CSV and TSV: every cell stays the text it was; rows that cannot be read are quarantined, their neighbours kept."""
+"""CSV and TSV: every cell stays the text it was; unreadable rows are quarantined, their neighbours kept."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from pipeline.ingest.source import File, InputError, Raw, Rejected, read_bytes
 
 ROWS = 50_000  # rows held as Python strings at once
 CELL_CHARS = 2**31 - 1
+Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 Record = tuple[int, list[str], str, str]  # first line, cells, reason when unreadable, raw text then
 
 
@@ -20,7 +22,7 @@ def read_delimited(file: File) -> Raw:
     """Read a CSV or TSV file; all columns are text, nothing is taken for missing.
 
     A row with another number of cells than the header, or with broken quoting, is quarantined with its line
-    number. After broken quoting reading goes on with the next line, so an unclosed quote costs one row and not
+    number. After broken quoting reading goes on with the next line, so an unclosed quote costs one row, not
     the rest of the file. Cost: about 5 s a million short rows; the text is in memory once.
 
     Raises
@@ -36,7 +38,7 @@ def read_delimited(file: File) -> Raw:
         plain = _read(file, lines, delimiter, csv.QUOTE_NONE)
         if not plain.rejected:
             raw = plain
-            notes.append(f"{file.name}: quotes are part of the text, as every line then has {len(raw.table.column_names)} cells")
+            notes.append(f"{file.name}: quotes are part of the text, since no line can be read otherwise")
     return Raw(raw.table, raw.rejected, [*guesses, *raw.guesses], [*notes, *raw.notes])
 
 
@@ -51,7 +53,7 @@ def _delimiter(file: File, lines: Sequence[str]) -> tuple[str, list[str]]:
     return ",", []
 
 
-def _read(file: File, lines: Sequence[str], delimiter: str, quoting: int) -> Raw:
+def _read(file: File, lines: Sequence[str], delimiter: str, quoting: Quoting) -> Raw:
     limit = csv.field_size_limit(CELL_CHARS)
     try:
         return _collect(file, _records(lines, delimiter, quoting))
@@ -78,7 +80,7 @@ def _collect(file: File, records: Iterator[Record]) -> Raw:
     return Raw(pa.concat_tables([*tables, _table(names, rows)]), rejected, guesses)
 
 
-def _records(lines: Sequence[str], delimiter: str, quoting: int) -> Iterator[Record]:
+def _records(lines: Sequence[str], delimiter: str, quoting: Quoting) -> Iterator[Record]:
     """Yield the header, then every record that is not an empty line."""
     start, width, suspect_to = 0, 0, 0  # suspect_to: how far a broken quote was looked for
     reader, base = _reader(lines, 0, delimiter, quoting), 0
@@ -107,7 +109,7 @@ def _records(lines: Sequence[str], delimiter: str, quoting: int) -> Iterator[Rec
         start = end
 
 
-def _reader(lines: Sequence[str], start: int, delimiter: str, quoting: int) -> csv.Reader:
+def _reader(lines: Sequence[str], start: int, delimiter: str, quoting: Quoting) -> Any:
     rest = (lines[i] for i in range(start, len(lines)))
     return csv.reader(rest, delimiter=delimiter, quoting=quoting, strict=True)
 

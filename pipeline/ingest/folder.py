@@ -1,4 +1,4 @@
-"""Folders: `<label>/*.txt`, `<split>/<label>/*.txt`, or data files of one kind. What is not used is listed by name."""
+"""Folders: `<label>/*.txt`, `<split>/<label>/*.txt`, or data files of one kind. Unused files are listed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ READERS: dict[str, Callable[[File], Raw]] = {
     ".jsonl": read_jsonl, ".ndjson": read_jsonl, ".parquet": read_parquet, ".pq": read_parquet,
 }
 SPLIT_WORDS = {word: split for split, words in (
-    ("train", "train training"), ("validation", "validation valid dev val"), ("test", "test testing eval evaluation"),
+    ("train", "train training"), ("validation", "validation valid dev val"),
+    ("test", "test testing eval evaluation"),
 ) for word in words.split()}
 EXPORTED = "dataset.parquet"  # what every command of ours writes
 
@@ -38,7 +39,8 @@ def read_source(source: Source) -> Raw:
     if passed:
         raw.notes.append(f"{source.path}: not used: {', '.join(passed)}")
     if not raw.table.num_rows:
-        why = f": {raw.rejected[0].file}:{raw.rejected[0].line}: {raw.rejected[0].reason}" if raw.rejected else ""
+        bad = raw.rejected[:1]
+        why = "".join(f": {r.file}:{r.line}: {r.reason}" for r in bad)
         raise InputError(f"{source.path}: no rows{why} (the data must hold at least one readable row)")
     return raw
 
@@ -57,7 +59,8 @@ def _read_file(file: File) -> Raw:
     reader = READERS.get(file.path.suffix.lower())
     if reader is None:
         known = ", ".join(sorted(READERS))
-        hint = "write one object a line as .jsonl" if file.path.suffix.lower() == ".json" else f"use one of {known}"
+        is_json = file.path.suffix.lower() == ".json"
+        hint = "write one object a line as .jsonl" if is_json else f"use one of {known}"
         raise InputError(f"{file.path}: files ending in {file.path.suffix!r} are not read ({hint})")
     return reader(file)
 
@@ -78,8 +81,8 @@ def _read_texts(path: str, files: list[File]) -> tuple[list[File], Raw]:
     used = [(f, p) for f, p in zip(files, parts, strict=True) if by_split or len(p) == 2]
     if not used:
         tops = ", ".join(sorted({p[0] for p in parts})[:8])
-        raise InputError(f"{path}: text files lie two or more folders deep under {tops}, which are not all split names "
-                         "(use <label>/*.txt, or train, validation and test for every file)")
+        raise InputError(f"{path}: text files lie two or more folders deep under {tops}, not all of them "
+                         "split names (use <label>/*.txt, or train, validation and test for every file)")
     raw = Raw(pa.table({}))
     columns: dict[str, list[str]] = {"file": [], "label": [], "text": []}
     for file, part in used:
@@ -98,14 +101,16 @@ def _read_texts(path: str, files: list[File]) -> tuple[list[File], Raw]:
 def _read_data(path: str, files: list[File]) -> tuple[list[File], Raw]:
     kinds = sorted({READERS[f.path.suffix.lower()].__name__.removeprefix("read_") for f in files})
     if not files:
-        raise InputError(f"{path}: nothing to read in this folder (it needs {', '.join(sorted(READERS))} or <label>/*.txt)")
+        known = ", ".join(sorted(READERS))
+        raise InputError(f"{path}: nothing to read in this folder (it needs {known} or <label>/*.txt)")
     if len(kinds) > 1:
         names = ", ".join(f.name for f in files[:6])
         raise InputError(f"{path}: holds {' and '.join(kinds)} files: {names} (name one of them)")
     raws = [_read_file(f) for f in files]
     for file, raw in zip(files, raws, strict=True):
         if differ := set(raw.table.column_names) ^ set(raws[0].table.column_names):
-            raise InputError(f"{path}: {file.name} and {files[0].name} differ in column {min(differ)!r} (name one of them)")
+            what = f"{file.name} and {files[0].name} differ in column {min(differ)!r}"
+            raise InputError(f"{path}: {what} (name one of them)")
     splits = [split_of(f.name.removesuffix(f.path.suffix)) for f in files]
     table, notes = concat([r.table for r in raws])
     guesses = [g for r in raws for g in r.guesses]
@@ -117,4 +122,5 @@ def _read_data(path: str, files: list[File]) -> tuple[list[File], Raw]:
         else:
             bare = [f.name for f, s in zip(files, splits, strict=True) if not s]
             guesses.append(f"split: not taken from file names, because {bare[0]} names none")
-    return files, Raw(table, [x for r in raws for x in r.rejected], guesses, [*notes, *(n for r in raws for n in r.notes)])
+    rejected = [row for r in raws for row in r.rejected]
+    return files, Raw(table, rejected, guesses, [*notes, *(n for r in raws for n in r.notes)])

@@ -17,7 +17,7 @@ KEYS = 1000  # objects with more different keys than this in one column stay JSO
 def read_jsonl(file: File) -> Raw:
     """Read a JSONL file: text stays text, numbers stay numbers, an absent key is a missing cell.
 
-    A column that mixes text with other types becomes text, in which the others are written as JSON, and it is said.
+    A column that mixes text with other types becomes text, the others written as JSON, and it is said.
     """
     text, notes = decode(read_bytes(file), file.name)
     rows: list[dict[str, Any]] = []
@@ -64,8 +64,8 @@ def json_column(values: list[Any]) -> tuple[pa.Array, str]:
             why = f"{why}s of different types"
     elif kinds == {int}:
         why = "integers beyond 64 bits"
-    return pa.array([v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values],
-                    pa.large_string()), why
+    texts = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+    return pa.array(texts, pa.large_string()), why
 
 
 def _row(line: str) -> dict[str, Any] | str:

@@ -1,4 +1,4 @@
-"""Parquet: page checksums are verified, nested types are kept, extension types are read as what they are stored as."""
+"""Parquet: page checksums are verified, nested types kept, extension types read as they are stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_parquet(file: File) -> Raw:
             table = parquet.read()
     except (pa.ArrowException, OSError, ValueError) as error:
         first = str(error).strip().split("\n")[0]
-        raise InputError(f"{file.name}: cannot be read as Parquet: {first} (fetch or write the file again)") from error
+        raise InputError(f"{file.name}: not readable as Parquet: {first} (write it again)") from error
     names = table.column_names
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise InputError(f"{file.name}: two columns are called {twice[0]!r} (rename one)")

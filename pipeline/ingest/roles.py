@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,8 +16,8 @@ from pipeline.ingest.source import InputError, did_you_mean
 from pipeline.modalities import modality, modality_names
 
 ID_NAMES = ("row_id", "id", "uid", "guid", "uuid", "_id")
-LABEL_NAMES = ("label", "labels", "class", "category", "target", "y", "sentiment", "stars", "rating", "topic", "intent",
-               "species", "tag", "tags", "label_text", "label_name")
+LABEL_NAMES = ("label", "labels", "class", "category", "target", "y", "sentiment", "stars", "rating", "topic",
+               "intent", "species", "tag", "tags", "label_text", "label_name")
 SPLIT_NAMES = ("split", "subset", "partition", "set")
 GROUP_NAMES = ("group", "group_id")
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "created_at", "published_at")
@@ -53,11 +54,14 @@ def is_own(table: pa.Table) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
-def resolve(table: pa.Table, names: RoleNames, kind: str | None, where: str, own: bool) -> Resolved:
+def resolve(
+    table: pa.Table, names: RoleNames, kind: str | None, where: str, own: bool, sizes: Sequence[int]
+) -> Resolved:
     """Complete the roles and the modality.
 
-    `where` names the input in errors. A time column is never guessed, since a split by time is another
-    experiment; a group column only by the name `group` or `group_id`.
+    `where` names the input in errors; `sizes` are the rows of each source, within which ids must be unique.
+    A time column is never guessed, since a split by time is another experiment; a group column only by the
+    name `group` or `group_id`.
 
     Raises
     ------
@@ -65,7 +69,8 @@ def resolve(table: pa.Table, names: RoleNames, kind: str | None, where: str, own
     """
     for role, name in _named(names):
         if name not in table.column_names:
-            raise InputError(f"{where}: no column {name!r} for {role} ({did_you_mean(name, table.column_names)})")
+            hint = did_you_mean(name, table.column_names)
+            raise InputError(f"{where}: no column {name!r} for {role} ({hint})")
     if kind is not None and kind not in modality_names():
         raise InputError(f"{where}: no modality {kind!r} ({did_you_mean(kind, modality_names())})")
     told: list[str] = []
@@ -74,7 +79,11 @@ def resolve(table: pa.Table, names: RoleNames, kind: str | None, where: str, own
         found |= {"id": names.id or ROW_ID, "split": names.split or SPLIT}
         found["weight"] = names.weight or (WEIGHT if WEIGHT in table.column_names else None)
     taken = {name for _, name in _named(RoleNames(**found))} | ({SOURCE, PARENTS} if own else set())
-    for role, guess in (("id", _id), ("split", _split), ("group", _group), ("label", _label)):
+    if found["id"] is None:
+        found["id"], sentence = _id(table, taken, sizes)
+        taken |= {found["id"]} if found["id"] else set()
+        told.append(sentence)
+    for role, guess in (("split", _split), ("group", _group), ("label", _label)):
         if found[role] is None:
             found[role], sentence = guess(table, taken)
             taken |= {found[role]} if found[role] else set()
@@ -83,21 +92,24 @@ def resolve(table: pa.Table, names: RoleNames, kind: str | None, where: str, own
         told.append(f"time: column {clock!r} was not used; name it as the time column to split by time")
     content, kind, sentences = _content(table, names.content, kind, taken)
     if not content:
-        free = sorted(set(table.column_names) - taken)
-        raise InputError(f"{where}: no content column among {', '.join(map(repr, free)) or 'no columns'} (name one, e.g. --text-column)")
-    return Resolved(names=RoleNames(**(found | {"content": content})), modality=kind, guesses=(*told, *sentences))
+        free = ", ".join(map(repr, sorted(set(table.column_names) - taken))) or "no columns"
+        raise InputError(f"{where}: no content column among {free} (name one, e.g. --text-column)")
+    complete = RoleNames(**(found | {"content": content}))
+    return Resolved(names=complete, modality=kind, guesses=(*told, *sentences))
 
 
 def _named(names: RoleNames) -> list[tuple[str, str]]:
-    single = [(role, name) for role, name in names.model_dump(exclude={"content"}).items() if name is not None]
+    single = [(role, name) for role, name in names.model_dump(exclude={"content"}).items() if name]
     return [*(("content", name) for name in names.content), *single]
 
 
-def _id(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
+def _id(table: pa.Table, taken: set[str], sizes: Sequence[int]) -> tuple[str | None, str]:
     name = _first(table, ID_NAMES, taken)
-    if name is None:
+    if name is None or not _is_scalar(table, name):
         return None, "id: none found, so row ids are digests of the cells"
-    if not _is_scalar(table, name) or table[name].null_count or len(pc.unique(table[name])) < table.num_rows:
+    starts = accumulate(sizes, initial=0)
+    parts = [table[name].slice(start, size) for start, size in zip(starts, sizes, strict=False)]
+    if table[name].null_count or any(len(pc.unique(part)) < len(part) for part in parts):
         return None, f"id: column {name!r} repeats or has gaps, so row ids are digests of the cells"
     return name, f"id: column {name!r}, by its name"
 
@@ -127,10 +139,12 @@ def _label(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
 
 
 def _few_kinds(table: pa.Table, name: str) -> bool:
-    if not (_is_text(table, name) or pa.types.is_integer(table.schema.field(name).type) or _is_bool(table, name)):
+    kind = table.schema.field(name).type
+    if not (_is_text(table, name) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         return False
     values = pc.unique(table[name]).to_pylist()
-    return 2 <= len(values) <= min(LABEL_KINDS, table.num_rows / 5) and all(len(str(v)) <= LABEL_CHARS for v in values)
+    few = 2 <= len(values) <= min(LABEL_KINDS, table.num_rows / 5)
+    return few and all(len(str(v)) <= LABEL_CHARS for v in values)
 
 
 def _content(
@@ -140,7 +154,9 @@ def _content(
     names = [kind] if kind else sorted(modality_names(), key=lambda n: (n == "tabular", n == "text", n))
     for name in names:
         view = typed(table, keep=taken)[0] if name == "tabular" else table
-        content = modality(name).content_columns(view.select(list(named)) if named else view, set() if named else taken)
+        if named:
+            view = view.select(list(named))
+        content = modality(name).content_columns(view, set() if named else taken)
         if content or (named and kind):
             told = [] if kind else [f"modality: {name}"]
             if not named:
@@ -161,10 +177,6 @@ def _is_text(table: pa.Table, name: str) -> bool:
     kind = table.schema.field(name).type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def _is_bool(table: pa.Table, name: str) -> bool:
-    return pa.types.is_boolean(table.schema.field(name).type)
 
 
 def _is_scalar(table: pa.Table, name: str) -> bool:

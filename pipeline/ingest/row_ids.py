@@ -18,7 +18,7 @@ def digests(table: pa.Table, source: str) -> list[str]:
     Identical rows are numbered: `r1f...`, `r1f...-1`, `r1f...-2`; which is which makes no difference.
 
     >>> digests(pa.table({"x": ["a", "b", "a"]}), "s")
-    ['r5a2ae65ca2dcf5bc', 'rbd3a17c3c3d7fa7d', 'r5a2ae65ca2dcf5bc-1']
+    ['r5de1db51c193f61a', 'rd935b72b6753e7aa', 'r5de1db51c193f61a-1']
     """
     names = sorted(table.column_names)
     columns = [table[name].to_pylist() for name in names]
@@ -42,8 +42,9 @@ def own(column: pa.ChunkedArray, name: str, where: str) -> list[str]:
     ids = as_text(column).to_pylist()
     for row, value in enumerate(ids, 1):
         if not value:
-            raise InputError(f"{where}: row {row} has no id in column {name!r} (fill it, or name another id column)")
+            raise InputError(f"{where}: row {row} has no id in column {name!r} (fill it in)")
     value, times = Counter(ids).most_common(1)[0]
     if times > 1:
-        raise InputError(f"{where}: id {value!r} stands {times} times in column {name!r} (make ids unique, or name another id column)")
+        raise InputError(f"{where}: id {value!r} stands {times} times in column {name!r} "
+                         "(make ids unique, or name another id column)")
     return ids

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 RAW_CHARS = 500  # how much of an unreadable row the quarantine keeps
-QUARANTINE_SCHEMA = pa.schema([("file", pa.large_string()), ("line", pa.int64()), ("reason", pa.large_string()),
-                               ("raw", pa.large_string())])
+_TEXT = pa.large_string()
+QUARANTINE_SCHEMA = pa.schema([("file", _TEXT), ("line", pa.int64()), ("reason", _TEXT), ("raw", _TEXT)])
 
 
 class InputError(Exception):
@@ -26,7 +26,7 @@ class InputError(Exception):
 class Source:
     """One file or folder to read.
 
-    name : becomes the `source` column, and the prefix of ids when there are several sources; "" takes the path's stem.
+    name : the `source` column, and the prefix of ids when there are several; "" takes the path's stem.
     columns : what to rename, from the file's column name to ours, before roles are looked for.
     """
 
@@ -41,7 +41,7 @@ class Source:
 
 
 class File(NamedTuple):
-    """A regular file and its name relative to its source: the file's own name, or the path inside the folder."""
+    """A regular file and its name: that of the file, or its path inside the source's folder."""
 
     path: Path
     name: str
@@ -84,7 +84,7 @@ def input_digest(sources: Sequence[Source]) -> str:
 
 
 def files_of(path: str) -> tuple[list[File], list[str]]:
-    """Return the regular files of a file or folder in order of name, and what was passed over, with the reason.
+    """Return the regular files of a file or folder in order of name, and what was passed over and why.
 
     Inside a folder, symbolic links are not followed and hidden files are not read.
     """
@@ -119,15 +119,14 @@ def read_bytes(file: File) -> bytes:
     try:
         return file.path.read_bytes()
     except OSError as error:
-        raise InputError(f"{file.name}: {error.strerror or error} (check that the file can be read)") from error
+        raise InputError(f"{file.name}: {error.strerror or error} (check its permissions)") from error
 
 
 def quarantine(rejected: Iterable[Rejected]) -> pa.Table:
     """Return rejected rows as a table of QUARANTINE_SCHEMA, `raw` cut to 500 characters."""
     rows = list(rejected)
-    return pa.table([pa.array([r.file for r in rows], pa.large_string()), pa.array([r.line for r in rows], pa.int64()),
-                     pa.array([r.reason for r in rows], pa.large_string()),
-                     pa.array([r.raw[:RAW_CHARS] for r in rows], pa.large_string())], schema=QUARANTINE_SCHEMA)
+    cells = [{"file": r.file, "line": r.line, "reason": r.reason, "raw": r.raw[:RAW_CHARS]} for r in rows]
+    return pa.Table.from_pylist(cells, schema=QUARANTINE_SCHEMA)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Tables of several files or sources as one: the union of their columns, the narrowest type that holds both."""
+"""Tables of several files or sources as one: all their columns, in the narrowest type that holds both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def concat(tables: Sequence[pa.Table]) -> tuple[pa.Table, list[str]]:
         types = [table.schema.field(name).type for table in tables if name in table.column_names]
         kind = _common(types)
         if kind is None:
-            notes.append(f"column {name!r} is kept as text, because it is {' and '.join(sorted({str(t) for t in types}))}")
+            both = " and ".join(sorted({str(t) for t in types}))
+            notes.append(f"column {name!r} is kept as text, because it is {both}")
         kinds[name] = pa.large_string() if kind is None else kind
     parts = [pa.table({name: _as(table, name, kinds[name]) for name in names}) for table in tables]
     return pa.concat_tables(parts), notes
@@ -35,7 +36,8 @@ def concat(tables: Sequence[pa.Table]) -> tuple[pa.Table, list[str]]:
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column as text: text as it is, whole and decimal numbers as written, anything else as JSON."""
     kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind):
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if text or pa.types.is_integer(kind) or pa.types.is_null(kind):
         return column.cast(pa.large_string())
     if pa.types.is_dictionary(kind):
         return as_text(column.cast(kind.value_type))

@@ -27,14 +27,18 @@ def duplicate_clusters(edits: Iterable[dict[str, Any]], rows: Rows, kept: set[st
 
     The first row of a group is one that stays; the others are shown from where they first differ from it.
     """
-    pairs = [(e["row_id"], r) for e in edits if is_about_copies(e["issue"]) and e["row_id"] for r in e["related"]]
+    pairs = [
+        (e["row_id"], r) for e in edits if is_about_copies(e["issue"]) and e["row_id"] for r in e["related"]
+    ]
     groups = sorted(_connected(pairs), key=lambda g: (-len(g), g[0]))
     splits = {row_id: rows.split(row_id) for group in groups for row_id in group}
     return {
         "clusters": len(groups),
         "rows": sum(len(g) for g in groups),
         "across_splits": sum(len({splits[i] for i in g}) > 1 for g in groups),
-        "sizes": [{"size": size, "clusters": n} for size, n in sorted(Counter(len(g) for g in groups).items())],
+        "sizes": [
+            {"size": size, "clusters": n} for size, n in sorted(Counter(len(g) for g in groups).items())
+        ],
         "biggest": [_shown(g, rows, kept) for g in groups[:MOST_CLUSTERS]],
     }
 
@@ -63,6 +67,14 @@ def _shown(group: list[str], rows: Rows, kept: set[str]) -> dict[str, Any]:
     shown = []
     for row_id in order:
         ours, theirs = excerpts(first, rows.text(row_id), EXAMPLE_CHARS)
-        shown.append({"row_id": row_id, "text": theirs, "against": ours, "label": rows.label(row_id),
-                      "split": rows.split(row_id), "kept": row_id in kept})
+        shown.append(
+            {
+                "row_id": row_id,
+                "text": theirs,
+                "against": ours,
+                "label": rows.label(row_id),
+                "split": rows.split(row_id),
+                "kept": row_id in kept,
+            }
+        )
     return {"size": len(group), "rows": shown}

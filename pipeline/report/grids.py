@@ -13,7 +13,7 @@ def heatmap(
     axes: tuple[str, str],
 ) -> str:  # fmt: skip
     """A matrix of counts (len(rows), len(columns)); the shade is the share within the row, the diagonal is framed."""
-    cell, high, left, top = min(64.0, 520 / max(len(columns), 1)), 30.0, 150, 96
+    cell, high, left, top = min(46.0, 560 / max(len(columns), 1)), 28.0, 124, 84
     parts = [text(f"{axes[0]} ↓   {axes[1]} →", left - 10, top - 10, "small", "end")]
     for j, column in enumerate(columns):
         x = left + j * cell + cell / 2
@@ -23,12 +23,31 @@ def heatmap(
         parts.append(text(_cut(row), left - 10, y + high / 2 + 4, "name", "end"))
         for j, count in enumerate(counts[i]):
             share, x = count / total, left + j * cell
-            tip = tag("title", escape(f"{axes[0]} {row}, {axes[1]} {columns[j]}: {count:,} ({100 * share:.1f} % of the row)"))
-            shade = tag("rect", x=x + 1, y=y + 1, width=cell - 2, height=high - 2, rx=2, fill_opacity=round(share, 3),
-                        class_="heat diagonal" if row == columns[j] else "heat")
-            number = text(f"{count:,}", x + cell / 2, y + high / 2 + 4, "num middle" + (" on" if share > 0.55 else ""), "middle")
+            tip = tag(
+                "title",
+                escape(
+                    f"{axes[0]} {row}, {axes[1]} {columns[j]}: {count:,} ({100 * share:.1f} % of the row)"
+                ),
+            )
+            shade = tag(
+                "rect",
+                x=x + 1,
+                y=y + 1,
+                width=cell - 2,
+                height=high - 2,
+                rx=2,
+                fill_opacity=round(share, 3),
+                class_="heat diagonal" if row == columns[j] else "heat",
+            )
+            number = text(
+                f"{count:,}",
+                x + cell / 2,
+                y + high / 2 + 4,
+                "num middle" + (" on" if share > 0.55 else ""),
+                "middle",
+            )
             parts.append(tag("g", tip, shade, number if count else ""))
-    width = max(left + len(columns) * cell + 60, 420)
+    width = max(left + len(columns) * cell + 44, 320)
     return chart(name, title, about, top + len(rows) * high + 8, *parts, width=width)
 
 
@@ -54,8 +73,19 @@ def reliability(
     most = max((n for _, points in series for _, _, n in points), default=1) or 1
     for k, (label, points) in enumerate(series):
         line = " ".join(f"{x(c):.1f},{y(a):.1f}" for c, a, _ in points)
-        dots = [tag("circle", tag("title", escape(f"{label}: confidence {100 * c:.0f} %, accuracy {100 * a:.0f} %, {n:,} rows")),
-                    cx=x(c), cy=y(a), r=3.0 + 5 * (n / most) ** 0.5) for c, a, n in points]
+        dots = [
+            tag(
+                "circle",
+                tag(
+                    "title",
+                    escape(f"{label}: confidence {100 * c:.0f} %, accuracy {100 * a:.0f} %, {n:,} rows"),
+                ),
+                cx=x(c),
+                cy=y(a),
+                r=3.0 + 5 * (n / most) ** 0.5,
+            )
+            for c, a, n in points
+        ]
         parts.append(tag("g", tag("polyline", points=line, class_="line"), *dots, class_=f"s{k}"))
     parts.append(text("confidence", x(0.5), y(0) + 34, "small", "middle"))
     parts.append(text("accuracy", 12, y(0.5), "small", "middle", transform=f"rotate(-90 12 {y(0.5):.1f})"))
@@ -64,4 +94,4 @@ def reliability(
 
 def _cut(label: str) -> str:
     shown = visible(label)
-    return shown if len(shown) <= 20 else shown[:19] + "…"
+    return shown if len(shown) <= 16 else shown[:15] + "…"

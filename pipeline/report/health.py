@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
+from pipeline.report.bars import bars, histogram
 from pipeline.report.grids import heatmap
-from pipeline.report.svg import bars, histogram
 
 MOST_IN_GRID, MOST_BARS, MOST_DIFF_CHARS = 12, 20, 1000
 Record = Mapping[str, Any]
@@ -19,9 +19,16 @@ def issues(data: Record, most: int, examples: int) -> dict[str, Any]:
     found = data.get("issues") or []
     shown = []
     for entry in found[:most]:
-        cards = [_card(e) for e in (entry.get("examples") or [])[:examples]]
-        shown.append({**entry, "examples": cards, "hidden": len(entry.get("examples") or []) - len(cards)})
-    return {"shown": shown, "hidden": len(found) - len(shown)}
+        cards = [_card(e, data.get("label")) for e in (entry.get("examples") or [])[:examples]]
+        shown.append(
+            {
+                "about_the_whole": [],
+                **entry,
+                "examples": cards,
+                "hidden": len(entry.get("examples") or []) - len(cards),
+            }
+        )
+    return {"shown": shown, "hidden": len(found) - len(shown), "all": len(found)}
 
 
 def labels(data: Record, most: int) -> dict[str, Any] | None:
@@ -56,18 +63,55 @@ def duplicates(data: Record, most: int) -> dict[str, Any] | None:
 def outliers(data: Record) -> dict[str, Any] | None:
     """Return the histogram of outlier scores."""
     found = data.get("outliers")
-    return {**found, "chart": histogram(
-        "outlier-scores", "Scores of all examined rows", "0 is far from all other rows, 1 is typical.",
-        found["edges"], [("examined", found["counts"])], "score (0 = certainly an outlier, 1 = typical)",
-        found.get("threshold"))} if found else None
+    return (
+        {
+            **found,
+            "chart": histogram(
+                "outlier-scores",
+                "Scores of all examined rows",
+                "0 is far from all other rows, 1 is typical.",
+                found["edges"],
+                [("examined", found["counts"])],
+                "score (0 = certainly an outlier, 1 = typical)",
+                found.get("threshold"),
+            ),
+        }
+        if found
+        else None
+    )
 
 
 def lengths(data: Record) -> dict[str, Any] | None:
     """Return the histogram of the first measure, raw and curated."""
     found = data.get("lengths")
-    return {**found, "chart": histogram(
-        "lengths", f"Distribution of {found['measure']}", "Raw and curated on the same bins.", found["edges"],
-        [("raw", found["raw"]), ("curated", found["curated"])], found["measure"].replace("_", " "))} if found else None
+    if not found:
+        return None
+    name = measure_name(found["measure"])
+    return {
+        **found,
+        "name": name,
+        "chart": histogram(
+            "lengths",
+            f"Distribution of the {name}",
+            "Raw and curated on the same bins.",
+            found["edges"],
+            [("raw", found["raw"]), ("curated", found["curated"])],
+            name,
+        ),
+    }
+
+
+def measure_name(measure: str) -> str:
+    """Return a measure's name in words.
+
+    >>> measure_name("length_chars"), measure_name("n_words")
+    ('length in characters', 'number of words')
+    """
+    units = {"chars": "characters", "px": "pixels", "seconds": "seconds", "tokens": "tokens"}
+    *head, unit = measure.split("_")
+    if head == ["n"]:
+        return f"number of {unit}"
+    return f"{' '.join(head)} in {units[unit]}" if unit in units and head else measure.replace("_", " ")
 
 
 def difference(one: str, other: str) -> list[tuple[bool, str]]:
@@ -84,10 +128,20 @@ def difference(one: str, other: str) -> list[tuple[bool, str]]:
     return pieces
 
 
-def _card(example: Record) -> dict[str, Any]:
-    card = {"label": None, "split": None, "suggested": None, "column": None, "before": None, "value": None, **example}
+def _card(example: Record, label: Any) -> dict[str, Any]:
+    card = {
+        "label": None,
+        "split": None,
+        "suggested": None,
+        "column": None,
+        "before": None,
+        "value": None,
+        **example,
+    }
     card["related"] = [_marked(r) for r in example.get("related") or []]
-    if isinstance(card["before"], str) and isinstance(card["value"], str):
+    if card["column"] is not None and card["column"] == label:  # the text matters more than two class names
+        card["suggested"] = card["value"]
+    elif isinstance(card["before"], str) and isinstance(card["value"], str):
         card["before_pieces"] = difference(card["value"], card["before"])
         card["value_pieces"] = difference(card["before"], card["value"])
     return card
@@ -116,6 +170,18 @@ def _transitions(given: Record) -> dict[str, Any] | None:
     for pair in most:
         if str(pair["given"]) in place and str(pair["suggested"]) in place:
             counts[place[str(pair["given"])]][place[str(pair["suggested"])]] += pair["rows"]
-    chart = heatmap("transitions", "Given and suggested labels", "Rows are given labels, columns suggested ones.",
-                    shown, shown, counts, ("given", "suggested"))
-    return {"rows": given.get("rows"), "most": most[:10], "hidden_classes": len(names) - len(shown), "chart": chart}
+    chart = heatmap(
+        "transitions",
+        "Given and suggested labels",
+        "Rows are given labels, columns suggested ones.",
+        shown,
+        shown,
+        counts,
+        ("given", "suggested"),
+    )
+    return {
+        "rows": given.get("rows"),
+        "most": most[:10],
+        "hidden_classes": len(names) - len(shown),
+        "chart": chart,
+    }

@@ -123,8 +123,15 @@ def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dic
     }  # fmt: skip
     for other in edit["related"][:MOST_RELATED]:
         ours, theirs = excerpts(text, rows.text(other), EXAMPLE_CHARS)
-        out["related"].append({"row_id": other, "text": theirs, "against": ours,
-                               "label": rows.label(other), "split": rows.split(other)})
+        out["related"].append(
+            {
+                "row_id": other,
+                "text": theirs,
+                "against": ours,
+                "label": rows.label(other),
+                "split": rows.split(other),
+            }
+        )
     if edit["action"] == "set":
         before, value = (cell_text(json.loads(edit[side] or "null")) or "" for side in ("before", "value"))
         out["before"], out["value"] = _change(before, value)
@@ -134,9 +141,15 @@ def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dic
 
 def _change(before: str, value: str) -> tuple[str, str]:
     """Return what a cell was and became, from a little before the first difference, spacing as it is."""
-    same = next((i for i, (a, b) in enumerate(zip(before, value, strict=False)) if a != b), min(len(before), len(value)))
+    same = next(
+        (i for i, (a, b) in enumerate(zip(before, value, strict=False)) if a != b),
+        min(len(before), len(value)),
+    )
     start = max(0, same - VALUE_CHARS // 4)
-    cut = [text[start : start + VALUE_CHARS] + (" …" if len(text) > start + VALUE_CHARS else "") for text in (before, value)]
+    cut = [
+        text[start : start + VALUE_CHARS] + (" …" if len(text) > start + VALUE_CHARS else "")
+        for text in (before, value)
+    ]
     return ("… " if start else "") + cut[0], ("… " if start else "") + cut[1]
 
 
@@ -149,7 +162,9 @@ def score_table(steps: Steps, issue: str) -> tuple[list[float], list[float], flo
         mask = pa.array([i == issue for i in findings.scores["issue"].to_pylist()], pa.bool_())
         of_issue = findings.scores.filter(mask)
         examined.update(zip(of_issue[ROW_ID].to_pylist(), of_issue["score"].to_pylist(), strict=True))
-        edits = [e for e in findings.edits.select([ROW_ID, "issue", "score"]).to_pylist() if e["issue"] == issue]
+        edits = [
+            e for e in findings.edits.select([ROW_ID, "issue", "score"]).to_pylist() if e["issue"] == issue
+        ]
         found.update((e[ROW_ID], e["score"]) for e in edits if e[ROW_ID])
         if of_issue.num_rows:
             threshold = findings.metrics.get("threshold", threshold)

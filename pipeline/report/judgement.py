@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pipeline.report.forest import Dot, forest
 from pipeline.report.grids import heatmap, reliability
-from pipeline.report.svg import Dot, forest
 
 MOST_IN_GRID, MOST_IN_FOREST = 12, 14
 LOWER_IS_BETTER = ("ece", "log_loss", "brier")
@@ -19,6 +19,24 @@ VERDICTS = {  # word: (colour, headline)
     "harmless": ("open", "The curated data are not worse; a gain is not proved."),
     "not proved": ("open", "A difference between raw and curated data is not proved."),
     "audit only": ("none", "Nothing was changed: this is what was found."),
+}
+_COMPARISON = {
+    "metric": "metric",
+    "raw": None,
+    "curated": None,
+    "difference": None,
+    "low": None,
+    "high": None,
+}
+_SLICE = {
+    "n": None,
+    "metric": None,
+    "value": None,
+    "low": None,
+    "high": None,
+    "rest": None,
+    "weak": False,
+    "because": None,
 }
 Record = Mapping[str, Any]
 
@@ -51,16 +69,31 @@ def verdict(record: Record) -> dict[str, Any]:
     """Return the word, its colour, the headline and the chart of the difference."""
     compared = (record.get("evaluation") or {}).get("comparison")
     word = str(compared.get("verdict") or "not proved") if compared else "audit only"
-    colour, headline = VERDICTS.get(word, ("open", "The comparison of raw and curated data did not end in a clear verdict."))
+    colour, headline = VERDICTS.get(
+        word, ("open", "The comparison of raw and curated data did not end in a clear verdict.")
+    )
     if not compared and record.get("kind") != "audit":
         headline = "Raw and curated data were not compared."
+    elif not compared and (record.get("dataset") or {}).get("issues") == []:
+        headline = "Nothing was found."
     chart = None
     if compared and compared.get("low") is not None and compared.get("high") is not None:
         named = {str(compared.get("metric", "metric")): compared, **(compared.get("also") or {})}
-        dots = [Dot(metric_name(m), 1, *found) for m, c in named.items()
-                if m not in LOWER_IS_BETTER and (found := estimate(c)).value is not None]
-        chart = forest("difference", "Difference between curated and raw",
-                       "Dots right of the line at zero: the curated data did better.", dots, points, reference=0.0)
+        dots = [
+            dot
+            for m, c in named.items()
+            if m not in LOWER_IS_BETTER
+            for dot in _dot(metric_name(m), 1, estimate(c))
+        ]
+        chart = forest(
+            "difference",
+            "Difference between curated and raw",
+            "Dots right of the line at zero: the curated data did better.",
+            dots,
+            points,
+            reference=0.0,
+        )
+    compared = {**_COMPARISON, **compared} if compared else None
     return {"word": word, "colour": colour, "headline": headline, "comparison": compared, "chart": chart}
 
 
@@ -82,11 +115,23 @@ def evaluation(record: Record, most: int) -> dict[str, Any] | None:
     compared = given.get("comparison") or {}
     names = {m for ev in sides.values() for m in (ev.get("metrics") or {})}
     ordered = [m for m in ORDER if m in names] + sorted(names - set(ORDER))
-    table = [{"metric": m, "name": metric_name(m), "lower_is_better": m in LOWER_IS_BETTER,
-              **{s: estimate((sides.get(s, {}).get("metrics") or {}).get(m)) for s in ("raw", "curated")},
-              "difference": _difference(m, compared)} for m in ordered]
-    dots = [Dot(row["name"], k, *row[s]) for row in table if not row["lower_is_better"]
-            for k, s in enumerate(("raw", "curated")) if row[s].value is not None]
+    table = [
+        {
+            "metric": m,
+            "name": metric_name(m),
+            "lower_is_better": m in LOWER_IS_BETTER,
+            **{s: estimate((sides.get(s, {}).get("metrics") or {}).get(m)) for s in ("raw", "curated")},
+            "difference": _difference(m, compared),
+        }
+        for m in ordered
+    ]
+    dots = [
+        dot
+        for row in table
+        if not row["lower_is_better"]
+        for k, s in enumerate(("raw", "curated"))
+        for dot in _dot(row["name"], k, row[s])
+    ]
     classes = _classes(sides)
     return {
         "sides": [{"side": s, **{k: ev.get(k) for k in ("method", "model", "split", "n")}} for s, ev in sides.items()],
@@ -104,17 +149,35 @@ def slices(record: Record, most: int) -> dict[str, Any] | None:
     found = ((given.get("curated") or given.get("raw") or {}).get("slices")) or []
     if not found:
         return None
+    found = [{**_SLICE, **s} for s in found]
     ranked = sorted(found, key=lambda s: (not s.get("weak"), _or(s.get("value"), 1.0), str(s.get("slice"))))
-    dots = [dot for s in ranked[:MOST_IN_FOREST] for dot in
-            (Dot(str(s["slice"]), 0, s["rest"]) if s.get("rest") is not None else None,
-             Dot(str(s["slice"]), 1, s["value"], s.get("low"), s.get("high")) if s.get("value") is not None else None) if dot]
-    chart = forest("slices", "Results by group", "The square is the rest of the data, the dot the group.", dots,
-                   lambda v: f"{v:.2f}") if dots else None
-    return {"rows": ranked[:most], "hidden": len(ranked) - len(ranked[:most]), "chart": chart,
-            "weak": sum(bool(s.get("weak")) for s in ranked)}
+    dots = [
+        dot
+        for s in ranked[:MOST_IN_FOREST]
+        for dot in (*_dot(str(s["slice"]), 0, estimate(s["rest"])), *_dot(str(s["slice"]), 1, estimate(s)))
+    ]
+    chart = (
+        forest(
+            "slices",
+            "Results by group",
+            "The square is the rest of the data, the dot the group.",
+            dots,
+            lambda v: f"{v:.2f}",
+        )
+        if dots
+        else None
+    )
+    return {
+        "rows": ranked[:most],
+        "hidden": len(ranked) - len(ranked[:most]),
+        "chart": chart,
+        "weak": sum(bool(s.get("weak")) for s in ranked),
+    }
 
 
-def fold(classes: Sequence[str], counts: Sequence[Sequence[int]], most: int) -> tuple[list[str], list[list[int]]]:
+def fold(
+    classes: Sequence[str], counts: Sequence[Sequence[int]], most: int
+) -> tuple[list[str], list[list[int]]]:
     """Return the matrix of the `most` biggest classes, all others summed into one, *other*.
 
     >>> fold(["a", "b", "c"], [[5, 0, 0], [0, 1, 1], [0, 0, 2]], 2)
@@ -133,26 +196,42 @@ def fold(classes: Sequence[str], counts: Sequence[Sequence[int]], most: int) -> 
 
 
 def _difference(metric: str, compared: Record) -> Estimate:
-    return estimate(compared if metric == compared.get("metric") else (compared.get("also") or {}).get(metric))
+    return estimate(
+        compared if metric == compared.get("metric") else (compared.get("also") or {}).get(metric)
+    )
 
 
 def _classes(sides: Mapping[str, Record]) -> list[dict[str, Any]]:
     by_class: dict[str, dict[str, Any]] = {}
     for side, ev in sides.items():
         for line in ev.get("per_class") or []:
-            entry = by_class.setdefault(str(line["class"]), {"class": str(line["class"]), "support": line.get("support")})
+            entry = by_class.setdefault(
+                str(line["class"]), {"class": str(line["class"]), "support": line.get("support")}
+            )
             entry[side] = {k: estimate(line.get(k)) for k in ("precision", "recall", "f1")}
     none = {k: Estimate(None) for k in ("precision", "recall", "f1")}
     for entry in by_class.values():
         entry.update({s: entry.get(s, none) for s in ("raw", "curated")})
-    return sorted(by_class.values(), key=lambda e: (_or(e["curated"]["f1"].value, _or(e["raw"]["f1"].value, 2)), e["class"]))
+    return sorted(
+        by_class.values(),
+        key=lambda e: (_or(e["curated"]["f1"].value, _or(e["raw"]["f1"].value, 2)), e["class"]),
+    )
 
 
 def _class_chart(classes: Sequence[Record]) -> str | None:
-    dots = [Dot(c["class"], k, *c[s]["f1"]) for c in classes[:MOST_IN_FOREST]
-            for k, s in enumerate(("raw", "curated")) if c[s]["f1"].value is not None]
-    return forest("classes", "F1 of each class, raw and curated", "Weakest class first.", dots,
-                  lambda v: f"{v:.2f}") if dots else None
+    dots = [
+        dot
+        for c in classes[:MOST_IN_FOREST]
+        for k, s in enumerate(("raw", "curated"))
+        for dot in _dot(c["class"], k, c[s]["f1"])
+    ]
+    return (
+        forest(
+            "classes", "F1 of each class, raw and curated", "Weakest class first.", dots, lambda v: f"{v:.2f}"
+        )
+        if dots
+        else None
+    )
 
 
 def _confusions(sides: Mapping[str, Record]) -> list[dict[str, Any]]:
@@ -160,17 +239,50 @@ def _confusions(sides: Mapping[str, Record]) -> list[dict[str, Any]]:
     for side, ev in sides.items():
         if given := ev.get("confusion"):
             names, counts = fold(given["classes"], given["counts"], MOST_IN_GRID)
-            out.append({"side": side, "folded": len(given["classes"]) > MOST_IN_GRID, "chart": heatmap(
-                f"confusion-{side}", f"Confusion matrix, {side}", "Rows are true classes, columns predicted ones.",
-                names, names, counts, ("true", "predicted"))})
+            out.append(
+                {
+                    "side": side,
+                    "folded": len(given["classes"]) > MOST_IN_GRID,
+                    "chart": heatmap(
+                        f"confusion-{side}",
+                        f"Confusion matrix, {side}",
+                        "Rows are true classes, columns predicted ones.",
+                        names,
+                        names,
+                        counts,
+                        ("true", "predicted"),
+                    ),
+                }
+            )
     return out
 
 
 def _calibration(sides: Mapping[str, Record]) -> str | None:
-    series = [(s, [(b["confidence"], b["accuracy"], int(b.get("n") or 0)) for b in sides.get(s, {}).get("calibration") or []
-                   if b.get("confidence") is not None and b.get("accuracy") is not None]) for s in ("raw", "curated")]
-    return reliability("calibration", "Calibration", "Confidence against accuracy; on the diagonal the model keeps its word.",
-                       series) if any(p for _, p in series) else None
+    series = [
+        (
+            s,
+            [
+                (b["confidence"], b["accuracy"], int(b.get("n") or 0))
+                for b in sides.get(s, {}).get("calibration") or []
+                if b.get("confidence") is not None and b.get("accuracy") is not None
+            ],
+        )
+        for s in ("raw", "curated")
+    ]
+    return (
+        reliability(
+            "calibration",
+            "Calibration",
+            "Confidence against accuracy; on the diagonal the model keeps its word.",
+            series,
+        )
+        if any(p for _, p in series)
+        else None
+    )
+
+
+def _dot(label: str, series: int, found: Estimate) -> list[Dot]:
+    return [] if found.value is None else [Dot(label, series, found.value, found.low, found.high)]
 
 
 def _or(value: float | None, other: float) -> float:

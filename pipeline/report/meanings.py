@@ -43,7 +43,7 @@ MEANINGS: dict[str, Meaning] = {
         "A training row is also in the held-out data, so a test would reward memory.",
         "Training rows were compared with every validation and test row.",
         "The training copy is dropped; the held-out row is never touched."),
-    "conflicting_label": Meaning(
+    "conflicting_labels": Meaning(
         "Copies of one content carry different labels, so at least one is wrong.",
         "The labels within each group of copies were compared.",
         "Decide which label is right; until then the row is only flagged or left out."),
@@ -78,6 +78,8 @@ MEANINGS: dict[str, Meaning] = {
     "personal_data": Meaning(
         "The text holds an e-mail address, a phone number or the like.", "Patterns were searched for.",
         "Mask or drop it if the model will be shared."),
+    "malformed": Meaning(
+        "The cell holds markup, garbled characters, stray spaces or a number that is not one.", _REPAIRED, _LEAVE),
     "mojibake": Meaning("Characters were garbled by a wrong encoding.", _REPAIRED, _LEAVE),
     "markup": Meaning("The text holds HTML or other markup.", _REPAIRED, _LEAVE),
     "whitespace": Meaning("Spaces, line breaks or invisible characters are irregular.", _REPAIRED, _LEAVE),
@@ -95,9 +97,19 @@ def meaning_of(issue: str, stages: list[str]) -> Meaning:
     """
     if issue in MEANINGS:
         return MEANINGS[issue]
-    for part in ("near_duplicate", "exact_duplicate", "conflicting_label", "leakage", "too_short", "too_long"):
+    for part in (
+        "near_duplicate",
+        "exact_duplicate",
+        "conflicting_labels",
+        "leakage",
+        "too_short",
+        "too_long",
+    ):
         if part.split("_")[-1] in issue and part.split("_")[0] in issue:
             return MEANINGS[part]
     who = " and ".join(stages)
-    return Meaning(f"{who} found something in these rows that it calls “{issue.replace('_', ' ')}”.",
-                   "The reason stands with each row.", "Look at the examples, worst first.")
+    return Meaning(
+        f"{who} found something in these rows that it calls “{issue.replace('_', ' ')}”.",
+        "The reason stands with each row.",
+        "Look at the examples, worst first.",
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.report import health, judgement
 from pipeline.report.stage_rows import changes
+from pipeline.report.svg import short_number
 from pipeline.report.visible import visible
 
 if TYPE_CHECKING:
@@ -29,6 +30,24 @@ class Caps(NamedTuple):
     chars: int = 4000
 
 
+_FACTS = ("title", "kind", "created", "seed", "command", "method", "recipe_digest", "workspace", "root", "curated",
+          "rows_in", "rows_out")  # fmt: skip
+_LISTS = ("guesses", "notes", "quarantine", "rounds", "planted", "next")
+_COMPLETE: dict[str, dict[str, Any]] = {  # what entries of these lists may lack
+    "quarantine": {"file": None, "line": None, "reason": None, "raw": None},
+    "rounds": {
+        "round": None,
+        "changes": [],
+        "accepted": None,
+        "verdict": None,
+        "because": None,
+        "comparison": None,
+    },
+    "planted": {
+        k: None for k in ("fault", "planted", "found", "recall", "precision", "average_precision", "how")
+    },
+    "next": {"what": None, "command": None},
+}
 LEVELS = (Caps(), Caps(40, 2, 3, 40, 40, 1000), Caps(30, 1, 1, 30, 25, 240), Caps(20, 0, 0, 20, 15, 80))
 
 
@@ -41,7 +60,9 @@ def render(record: Mapping[str, Any], most_bytes: int = MOST_BYTES) -> str:
         page = environment().get_template("template.html").render(_context(record, caps, level))
         if len(page.encode("utf-8")) <= most_bytes:
             return page
-    raise ValueError(f"the report has {len(page.encode('utf-8')):,} bytes without examples, more than {most_bytes:,}")
+    raise ValueError(
+        f"the report has {len(page.encode('utf-8')):,} bytes without examples, more than {most_bytes:,}"
+    )
 
 
 @cache
@@ -51,10 +72,24 @@ def environment() -> jinja2.Environment:
 
     folder = Path(__file__).parent
     env = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.FileSystemLoader(folder), finalize=_finalize,
-        trim_blocks=True, lstrip_blocks=True)
-    env.filters.update(count=count, percent=percent, fixed=fixed, points=_number(judgement.points), words=words,
-                       metric=judgement.metric_name, seconds=_number(lambda s: f"{s:.1f} s" if s >= 0.05 else "< 0.1 s"))
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(folder),
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters.update(
+        count=count,
+        percent=percent,
+        fixed=fixed,
+        points=_number(judgement.points),
+        words=words,
+        signed=signed,
+        short=_number(short_number),
+        metric=judgement.metric_name,
+        seconds=_number(lambda s: f"{s:.1f} s" if s >= 0.05 else "< 0.1 s"),
+    )
     env.globals["css"] = _markup(re.sub(r"\s+", " ", (folder / "style.css").read_text("utf-8")))
     return env
 
@@ -77,6 +112,7 @@ def _number(show: Callable[[float], str]) -> Callable[[Any], str]:
 
 percent = _number(lambda v: f"{100 * v:.1f} %")
 fixed = _number(lambda v: f"{v:.3f}")
+signed = _number(lambda v: f"{v:+.3f}".replace("-", "−"))
 
 
 def words(value: Any) -> str:
@@ -89,18 +125,24 @@ def words(value: Any) -> str:
         return ", ".join(f"{k} {words(v)}" for k, v in value.items()) or "–"
     if isinstance(value, list | tuple):
         return ", ".join(words(v) for v in value) or "–"
-    return "–" if value is None else f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return (
+        "–"
+        if value is None
+        else f"{value:,}"
+        if isinstance(value, int) and not isinstance(value, bool)
+        else str(value)
+    )
 
 
 def _context(record: Mapping[str, Any], caps: Caps, level: int) -> dict[str, Any]:
     short = _clipped(record, caps.chars)
     data = short.get("dataset") or {}
-    lists = {name: _capped(short.get(name), caps.lines) for name in ("guesses", "notes", "quarantine", "rounds", "planted", "next")}
-    plain = {name: short.get(name) for name in ("title", "kind", "created", "seed", "command", "method", "modality",
-                                                "recipe_digest", "workspace", "root", "curated", "rows_in", "rows_out")}
+    lists = {name: _capped(short.get(name), caps.lines, _COMPLETE.get(name)) for name in _LISTS}
+    plain = {name: short.get(name) for name in _FACTS}
+    versions = short.get("versions") or {}
     return {
-        **plain, **lists, "caps": caps, "trimmed": level > 0, "data": data,
-        "versions": sorted((short.get("versions") or {}).items())[: caps.lines],
+        **plain, **lists, "caps": caps, "trimmed": level > 0, "after": "as proposed" if short.get("kind") == "audit" else "curated", "data": data,
+        "versions": sorted(versions.items())[: caps.lines], "code_version": versions.get("assay"),
         "verdict": judgement.verdict(short), "changes": changes(short),
         "issues": health.issues(data, caps.issues, caps.examples), "labels": health.labels(data, caps.classes),
         "duplicates": health.duplicates(data, caps.clusters), "outliers": health.outliers(data),
@@ -109,9 +151,10 @@ def _context(record: Mapping[str, Any], caps: Caps, level: int) -> dict[str, Any
     }  # fmt: skip
 
 
-def _capped(given: Any, most: int) -> dict[str, Any]:
+def _capped(given: Any, most: int, complete: Mapping[str, Any] | None) -> dict[str, Any]:
     found = list(given or [])
-    return {"shown": found[:most], "hidden": max(len(found) - most, 0), "all": len(found)}
+    shown = [{**complete, **entry} if complete else entry for entry in found[:most]]
+    return {"shown": shown, "hidden": max(len(found) - most, 0), "all": len(found)}
 
 
 def _clipped(value: Any, chars: int) -> Any:
@@ -136,4 +179,4 @@ def _markup(charts: str | None) -> Any:
     """Mark our own charts (escaped where they were made) as markup."""
     from markupsafe import Markup
 
-    return Markup(charts or "")  # noqa: S704 - only our own charts and style sheet come here
+    return Markup(charts or "")

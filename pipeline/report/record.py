@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,18 @@ from pipeline.dataset import SPLITS, Dataset
 from pipeline.findings import Findings
 from pipeline.modalities import modality
 from pipeline.report.clusters import duplicate_clusters
-from pipeline.report.issues import Rows, Steps, all_edits, cell_text, issue_list, score_table, suggested_labels
+from pipeline.report.issues import (
+    Rows,
+    Steps,
+    all_edits,
+    cell_text,
+    issue_list,
+    score_table,
+    suggested_labels,
+)
+
+if TYPE_CHECKING:
+    from pipeline.audit import Audit
 
 LENGTH_BINS, SCORE_BINS, MOST_PAIRS = 24, 20, 400
 
@@ -20,28 +31,51 @@ LENGTH_BINS, SCORE_BINS, MOST_PAIRS = 24, 20, 400
 def dataset_record(raw: Dataset, curated: Dataset, steps: Sequence[tuple[str, Findings]]) -> dict[str, Any]:
     """Return what the report says of the data, JSON-able and the same for the same rows and findings.
 
-    Parameters
-    ----------
-    raw, curated : the data before and after all steps.
-    steps : (stage name, its findings), in the order they were carried out.
-
-    Cost: one pass over the rows and the edits; texts of at most a few hundred rows are read.
+    `raw` and `curated` are the data before and after all steps; `steps` are (stage name, its findings) in the
+    order they were carried out. Cost: one pass over the rows and the edits; texts of at most a few hundred rows are read.
     """
     edits = all_edits(steps)
     rows = Rows(raw, curated, steps)
     return {
         "modality": raw.modality,
+        "found": len({e["row_id"] for e in edits if e["row_id"] is not None}),
         "content": list(raw.roles.content),
         "label": raw.roles.label,
         "rows": {"raw": raw.n_rows, "curated": curated.n_rows},
-        "splits": [{"split": s, "raw": int((raw.splits == s).sum()), "curated": int((curated.splits == s).sum())}
-                   for s in SPLITS],
+        "splits": [
+            {"split": s, "raw": int((raw.splits == s).sum()), "curated": int((curated.splits == s).sum())}
+            for s in SPLITS
+        ],
         "issues": issue_list(steps, edits, rows),
         "labels": _labels(raw, curated, edits),
         "transitions": _transitions(raw, edits, suggested_labels(steps, raw.roles.label)),
         "duplicates": duplicate_clusters(edits, rows, set(curated.position)),
         "outliers": _outliers(steps),
         "lengths": _lengths(raw, curated),
+    }
+
+
+def audit_record(audit: Audit) -> dict[str, Any]:
+    """Return the whole record of an audit: what each stage would do, on data that stay as they are."""
+    from pipeline import __version__
+
+    steps, raw = audit.steps, audit.dataset
+    after = steps[-1].after if steps else raw
+    opened = audit.opened
+    return {
+        "title": "Data audit",
+        "kind": "audit",
+        "modality": raw.modality,
+        "versions": {"assay": __version__},
+        "root": raw.fingerprint,
+        "rows_in": raw.n_rows,
+        "rows_out": after.n_rows,
+        "guesses": list(opened.guesses),
+        "notes": list(opened.notes),
+        "quarantine": list(opened.quarantine),
+        "steps": [{**s.facts, "round": 1, "seconds": s.seconds, "cached": s.cached} for s in steps],
+        "dataset": dataset_record(raw, after, [(s.stage.name, s.findings) for s in steps]),
+        **audit.facts,
     }
 
 
@@ -70,18 +104,33 @@ def _labels(raw: Dataset, curated: Dataset, edits: Sequence[dict[str, Any]]) -> 
     doubted = {e["row_id"] for e in edits if e["issue"] == "label" and e["row_id"] in raw.position}
     flagged = Counter(c for i in doubted for c in classes_of(raw.labels[raw.position[i]]))
     names = sorted(counts["raw"] | counts["curated"], key=lambda c: (-counts["raw"][c], c))
-    return [{"class": c, "raw": counts["raw"][c], "curated": counts["curated"][c], "train": counts["train"][c],
-             "flagged": flagged[c],
-             "noise_fraction": flagged[c] / counts["train"][c] if counts["train"][c] else None} for c in names]
+    return [
+        {
+            "class": c,
+            "raw": counts["raw"][c],
+            "curated": counts["curated"][c],
+            "train": counts["train"][c],
+            "flagged": flagged[c],
+            "noise_fraction": flagged[c] / counts["train"][c] if counts["train"][c] else None,
+        }
+        for c in names
+    ]
 
 
-def _transitions(raw: Dataset, edits: Sequence[dict[str, Any]], suggested: Mapping[str, str]) -> dict[str, Any]:
+def _transitions(
+    raw: Dataset, edits: Sequence[dict[str, Any]], suggested: Mapping[str, str]
+) -> dict[str, Any]:
     """Count given x suggested classes over the rows with issue `label`, most frequent first."""
     doubted = {e["row_id"] for e in edits if e["issue"] == "label" and e["row_id"] in raw.position}
-    pairs = Counter((" + ".join(classes_of(raw.labels[raw.position[i]])), suggested[i]) for i in doubted if i in suggested)
+    pairs = Counter(
+        (" + ".join(classes_of(raw.labels[raw.position[i]])), suggested[i]) for i in doubted if i in suggested
+    )
     ranked = sorted(pairs.items(), key=lambda p: (-p[1], p[0]))
-    return {"rows": pairs.total(), "pairs": len(pairs),
-            "most": [{"given": g, "suggested": s, "rows": n} for (g, s), n in ranked[:MOST_PAIRS]]}
+    return {
+        "rows": pairs.total(),
+        "pairs": len(pairs),
+        "most": [{"given": g, "suggested": s, "rows": n} for (g, s), n in ranked[:MOST_PAIRS]],
+    }
 
 
 def _outliers(steps: Steps) -> dict[str, Any] | None:
@@ -90,8 +139,13 @@ def _outliers(steps: Steps) -> dict[str, Any] | None:
         return None
     edges = np.linspace(0, 1, SCORE_BINS + 1)
     counts, _ = np.histogram(examined, edges)
-    return {"edges": [round(float(e), 4) for e in edges], "counts": counts.tolist(), "threshold": threshold,
-            "examined": len(examined), "found": len(found)}
+    return {
+        "edges": [round(float(e), 4) for e in edges],
+        "counts": counts.tolist(),
+        "threshold": threshold,
+        "examined": len(examined),
+        "found": len(found),
+    }
 
 
 def _lengths(raw: Dataset, curated: Dataset) -> dict[str, Any] | None:
@@ -106,10 +160,16 @@ def _lengths(raw: Dataset, curated: Dataset) -> dict[str, Any] | None:
     if not len(both):
         return None
     edges = _edges(both)
-    return {"measure": name, "edges": [round(float(e), 6) for e in edges],
-            "raw": np.histogram(before, edges)[0].tolist(), "curated": np.histogram(after, edges)[0].tolist(),
-            "median": {"raw": float(np.median(before)) if len(before) else None,
-                       "curated": float(np.median(after)) if len(after) else None}}
+    return {
+        "measure": name,
+        "edges": [round(float(e), 6) for e in edges],
+        "raw": np.histogram(before, edges)[0].tolist(),
+        "curated": np.histogram(after, edges)[0].tolist(),
+        "median": {
+            "raw": float(np.median(before)) if len(before) else None,
+            "curated": float(np.median(after)) if len(after) else None,
+        },
+    }
 
 
 def _edges(values: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.report.svg import waterfall
+from pipeline.report.bars import waterfall
 
 Step = Mapping[str, Any]
 
@@ -55,8 +55,10 @@ def adds_up(steps: Sequence[Step], rows_in: int | None = None, rows_out: int | N
             faults.append(f"{line['stage']}: {line['rows_in']:,} rows in, but {before} left {level:,}")
         expected = line["rows_in"] - line["dropped"] + line["added"]
         if expected != line["rows_out"]:
-            faults.append(f"{line['stage']}: {line['rows_in']:,} rows in − {line['dropped']:,} dropped + "
-                          f"{line['added']:,} added is {expected:,}, not {line['rows_out']:,} rows out")
+            faults.append(
+                f"{line['stage']}: {line['rows_in']:,} rows in − {line['dropped']:,} dropped + "
+                f"{line['added']:,} added is {expected:,}, not {line['rows_out']:,} rows out"
+            )
         level, before = line["rows_out"], line["stage"]
     if rows_out is not None and level is not None and level != rows_out:
         faults.append(f"the last stage left {level:,} rows, but the curated data have {rows_out:,}")
@@ -64,14 +66,34 @@ def adds_up(steps: Sequence[Step], rows_in: int | None = None, rows_out: int | N
 
 
 def _line(step: Step) -> dict[str, Any]:
-    numbers = {k: int(step.get(k) or 0) for k in ("rows_in", "dropped", "changed", "added", "flagged", "rows_out")}
-    issues = [{"issue": issue, "actions": dict(actions)} for issue, actions in sorted((step.get("issues") or {}).items())]
-    return {**numbers, "stage": str(step["stage"]), "skipped": step.get("skipped"), "issues": issues,
-            "seconds": step.get("seconds"), "cached": bool(step.get("cached")), "settings": step.get("settings") or {}}
+    numbers = {
+        k: int(step.get(k) or 0) for k in ("rows_in", "dropped", "changed", "added", "flagged", "rows_out")
+    }
+    issues = [
+        {"issue": issue, "actions": dict(actions)}
+        for issue, actions in sorted((step.get("issues") or {}).items())
+    ]
+    return {
+        **numbers,
+        "stage": str(step["stage"]),
+        "skipped": step.get("skipped"),
+        "issues": issues,
+        "seconds": step.get("seconds"),
+        "cached": bool(step.get("cached")),
+        "settings": step.get("settings") or {},
+    }
 
 
 def _chart(shown: Mapping[str, Any]) -> str:
-    steps = [(line["stage"], line["dropped"], line["added"]) for line in shown["lines"] if not line["skipped"]]
+    steps = [
+        (line["stage"], line["dropped"], line["added"]) for line in shown["lines"] if not line["skipped"]
+    ]
     about = ", ".join(f"{s}: {d} dropped, {a} added" for s, d, a in steps)
-    return waterfall("waterfall", "Rows by stage", f"From {shown['rows_in']} to {shown['rows_out']} rows. {about}",
-                     shown["rows_in"], steps, shown["rows_out"])
+    return waterfall(
+        "waterfall",
+        "Rows by stage",
+        f"From {shown['rows_in']} to {shown['rows_out']} rows. {about}",
+        shown["rows_in"],
+        steps,
+        shown["rows_out"],
+    )

@@ -52,7 +52,9 @@ def excerpts(one: str, other: str, chars: int) -> tuple[str, str]:
     ('… then left', '… then right')
     """
     one, other = " ".join(one.split()), " ".join(other.split())
-    same = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    same = next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
     if max(len(one), len(other)) <= chars or (one == other):
         return shorten(one, chars), shorten(other, chars)
     start = one.rfind(" ", 0, max(0, same - chars // 4) + 1) + 1 if same > chars // 2 else 0

@@ -96,8 +96,9 @@ def _columns(rows_with: np.ndarray, n_train: int, most: int) -> tuple[np.ndarray
 
 def _weighted(ends: np.ndarray, columns: np.ndarray, counts: np.ndarray, idf: np.ndarray) -> np.ndarray:
     values = (1 + np.log(counts)) * idf[columns]
-    lengths = np.sqrt(np.diff(np.concatenate(([0.0], np.cumsum(values**2)))[ends]))
-    return (values / np.maximum(np.repeat(lengths, np.diff(ends)), 1e-12)).astype(np.float32)
+    row = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+    lengths = np.sqrt(np.bincount(row, weights=values**2, minlength=len(ends) - 1))  # each row's sum is its own
+    return (values / lengths[row]).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)

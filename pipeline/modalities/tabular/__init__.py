@@ -1,0 +1,125 @@
+"""Tables: rows whose content is columns of numbers and words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import BaseModel
+
+from pipeline.dataset import OWN_COLUMNS, WEIGHT, cell_json, objects
+from pipeline.modalities import Modality, Rule, Shingles
+from pipeline.modalities.tabular import columns, features
+from pipeline.modalities.tabular.options import TabularAugment, TabularClean, TabularQuality
+from pipeline.modalities.tabular.repair import is_missing, repair
+
+_ENCODER = "standard"
+
+
+class Tabular:
+    """The tabular modality; see `pipeline.modalities.Modality` for the contract."""
+
+    name = "tabular"
+    stage_options: Mapping[str, type[BaseModel]] = {
+        "clean": TabularClean, "quality": TabularQuality, "augment": TabularAugment}
+    encoders: Mapping[str, str] = {_ENCODER: "numbers in standard deviations from the mean, categories one-hot"}
+
+    def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
+        """Return every column of numbers, strings, true and false that has no other role.
+
+        >>> MODALITY.content_columns(pa.table({"b": [1], "a": ["x"], "y": ["p"]}), {"y"})
+        ('a', 'b')
+        """
+        return tuple(sorted(name for name in table.column_names if name not in taken and name not in OWN_COLUMNS
+                            and name != WEIGHT and columns.is_content(table.schema.field(name).type)))
+
+    def fit(self, content: pa.Table) -> dict[str, Any]:
+        """Learn means, spreads and categories of the train rows; see `columns.fit`."""
+        return columns.fit(content)
+
+    def repair(self, column: str, cell: Any, options: Any, state: Mapping[str, Any]) -> tuple[Any, list[str]]:
+        """Repair whitespace and missing values; see `repair.repair`."""
+        return repair(column, cell, TabularClean.model_validate(options or {}), state)
+
+    def identity(self, content: pa.Table) -> np.ndarray:
+        """(n,) of str: the cells that are there as JSON; "" for a row without any.
+
+        >>> MODALITY.identity(pa.table({"b": [1.0, None], "a": ["x", None]})).tolist()
+        ['{"a": "x", "b": 1.0}', '']
+        """
+        rows = ({column: cell for column, cell in row.items() if not is_missing(cell)} for row in content.to_pylist())
+        return objects([cell_json(row) if row else "" for row in rows])
+
+    def signature(self, content: pa.Table) -> Shingles:
+        """One hash a cell; see `features.cell_sets`."""
+        return features.cell_sets(content)
+
+    def embed(self, content: pa.Table, state: Mapping[str, Any], options: Mapping[str, Any]) -> np.ndarray:
+        """(n, d) float32; see `features.vectors`. Raises `ValueError` for an encoder other than `standard`."""
+        if (encoder := options.get("encoder")) not in (None, _ENCODER):
+            raise ValueError(f"encoder {encoder!r} is not for tables; they have {_ENCODER!r}")
+        return features.vectors(content, state)
+
+    def views(self, content: pa.Table, is_train: np.ndarray) -> dict[str, Any]:
+        """Return bins and categories, one-hot; see `features.bins`."""
+        return {"bins": features.bins(content, is_train)}
+
+    def measure(self, content: pa.Table) -> pd.DataFrame:
+        """Return how much of a row is there.
+
+        n_present_cells, n_missing_cells; missing_fraction in [0, 1]; longest_cell_chars of its strings.
+        """
+        missing = columns.cells_missing(content)
+        lengths = np.zeros(missing.shape, np.int64)
+        for k, name in enumerate(content.column_names):
+            if not columns.is_number(content.schema.field(name).type):
+                lengths[:, k] = [len(cell or "") for cell in columns.categories(content[name])]
+        n_missing = missing.sum(axis=1).astype(np.int64)
+        return pd.DataFrame({
+            "n_present_cells": missing.shape[1] - n_missing,
+            "n_missing_cells": n_missing,
+            "missing_fraction": n_missing / max(missing.shape[1], 1),
+            "longest_cell_chars": lengths.max(axis=1, initial=0),
+        })
+
+    def rules(self, options: Any) -> list[Rule]:
+        """Return the bounds on the measures, one for each issue."""
+        bounds = TabularQuality.model_validate(options or {})
+        return [
+            Rule("n_present_cells", "null", 1, float("inf"), "drop", "every cell is missing"),
+            Rule("missing_fraction", "mostly_missing", 0, bounds.max_missing_fraction, "flag", "too little of the row is there"),
+        ]
+
+    def perturb(self, cells: Mapping[str, Any], seed: int, options: Any) -> tuple[dict[str, Any], str]:
+        """Move every number by a normal share of its size; whole numbers stay whole, words stay as they are.
+
+        >>> MODALITY.perturb({"a": 100.0, "b": "x"}, 0, None)
+        ({'a': 100.25146044186652, 'b': 'x'}, '1 number moved by up to 0.25 % (seed 0)')
+        """
+        share = TabularAugment.model_validate(options or {}).jitter_fraction
+        draw, out, moves = np.random.default_rng(seed), dict(cells), []
+        for column, cell in sorted(cells.items()):
+            if isinstance(cell, bool) or not isinstance(cell, int | float) or is_missing(cell):
+                continue
+            moved = cell * (1.0 + share * float(draw.standard_normal()))
+            out[column] = round(moved) if isinstance(cell, int) else moved
+            if out[column] != cell:
+                moves.append(abs(out[column] - cell) / abs(cell))
+        if not moves:
+            return out, "nothing to change"
+        plural = "" if len(moves) == 1 else "s"
+        return out, f"{len(moves)} number{plural} moved by up to {100 * max(moves):.2g} % (seed {seed})"
+
+    def show(self, cells: Mapping[str, Any]) -> str:
+        """Return the cells by name.
+
+        >>> MODALITY.show({"b": "x", "a": 1})
+        'a=1, b=x'
+        """
+        return ", ".join(f"{column}={'' if cell is None else cell}" for column, cell in sorted(cells.items()))
+
+
+MODALITY: Modality = Tabular()

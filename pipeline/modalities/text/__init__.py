@@ -1,0 +1,143 @@
+"""Text: rows whose content is one or more columns of strings."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel
+
+from pipeline.dataset import OWN_COLUMNS, objects
+from pipeline.modalities import Modality, Rule, Shingles
+from pipeline.modalities.text import encoder
+from pipeline.modalities.text.columns import strings
+from pipeline.modalities.text.options import TextAugment, TextClean, TextQuality
+
+_USUAL_NAMES = ("text", "body", "content", "review", "sentence", "document", "article", "comment", "message", "tweet",
+                "post", "question", "utterance", "query", "description", "abstract", "email", "transcript")
+_LOOKED_AT = 1_000  # rows that a guess looks at
+
+
+class Text:
+    """The text modality; see `pipeline.modalities.Modality` for the contract."""
+
+    name = "text"
+    stage_options: Mapping[str, type[BaseModel]] = {"clean": TextClean, "quality": TextQuality, "augment": TextAugment}
+    encoders: Mapping[str, str] = encoder.ENCODERS
+
+    def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
+        """Guess: a string column with a usual name, else the longest one whose cells are more than a word or two.
+
+        >>> MODALITY.content_columns(pa.table({"id": ["1"], "Text": ["so it is"], "y": ["a"]}), {"y"})
+        ('Text',)
+        """
+        free = [name for name in table.column_names if name not in taken and name not in OWN_COLUMNS
+                and _holds_strings(table.schema.field(name).type)]
+        by_name = {name.lower(): name for name in reversed(free)}
+        for usual in _USUAL_NAMES:
+            if usual in by_name:
+                return (by_name[usual],)
+        best = max((_length(table[name].slice(0, _LOOKED_AT)) + (name,) for name in free), default=(0.0, 0.0, ""))
+        mean_chars, mean_gaps, name = best
+        return (name,) if mean_gaps >= 2 or mean_chars >= 50 else ()
+
+    def fit(self, content: pa.Table) -> dict[str, Any]:
+        """Text learns nothing."""
+        return {}
+
+    def repair(self, column: str, cell: Any, options: Any, state: Mapping[str, Any]) -> tuple[Any, list[str]]:
+        """Repair Unicode, markup and whitespace; see `repair.repair`."""
+        from pipeline.modalities.text.repair import repair
+
+        return repair(cell, TextClean.model_validate(options or {}))
+
+    def identity(self, content: pa.Table) -> np.ndarray:
+        """(n,) of str: NFKC, case folded, whitespace collapsed, columns one a line; "" for an empty row.
+
+        >>> MODALITY.identity(pa.table({"text": ["The  CAT", "the cat", None]})).tolist()
+        ['the cat', 'the cat', '']
+        """
+        columns = [content[name].cast(pa.large_string()).to_pylist() for name in content.column_names]
+        return objects(["\n".join(map(_folded, cells)).rstrip("\n") for cells in zip(*columns, strict=True)])
+
+    def signature(self, content: pa.Table) -> Shingles:
+        """Word 3-grams; see `shingles.shingles`."""
+        from pipeline.modalities.text.shingles import shingles
+
+        return shingles(content)
+
+    def embed(self, content: pa.Table, state: Mapping[str, Any], options: Mapping[str, Any]) -> np.ndarray:
+        """(n, d) float32 unit vectors; see `encoder.encode`."""
+        return encoder.encode(strings(content), options)
+
+    def views(self, content: pa.Table, is_train: np.ndarray) -> dict[str, Any]:
+        """TF-IDF of words and of characters; see `views.views`."""
+        from pipeline.modalities.text.views import views
+
+        return views(content, is_train)
+
+    def measure(self, content: pa.Table) -> pd.DataFrame:
+        """Lengths, kinds of characters, repetition; see `measures.measure`."""
+        from pipeline.modalities.text.measures import measure
+
+        return measure(content)
+
+    def rules(self, options: Any) -> list[Rule]:
+        """Return the bounds on the measures, one for each issue."""
+        bounds = TextQuality.model_validate(options or {})
+        most = float("inf")
+        return [
+            Rule("length_chars", "null", 1, most, "drop", "the text is empty"),
+            Rule("n_words", "too_short", bounds.min_words, most, bounds.short, "too few words to learn from"),
+            Rule("n_words", "too_long", 0, bounds.max_words, "flag", "more words than a text should have"),
+            Rule("nonletter_fraction", "gibberish", 0, bounds.max_nonletter_fraction, "flag", "mostly digits and symbols"),
+            Rule("repeated_trigram_fraction", "low_information", 0, bounds.max_repeated_trigram_fraction, "flag",
+                 "the text mostly repeats itself"),
+        ]
+
+    def perturb(self, cells: Mapping[str, Any], seed: int, options: Any) -> tuple[dict[str, Any], str]:
+        """Vary letters or words; see `perturb.perturb`."""
+        from pipeline.modalities.text.perturb import perturb_cells
+
+        return perturb_cells(cells, seed, TextAugment.model_validate(options or {}))
+
+    def show(self, cells: Mapping[str, Any]) -> str:
+        """Return the text; of several columns each under its name.
+
+        >>> MODALITY.show({"title": "A", "body": None}), MODALITY.show({"text": "B"})
+        ('title: A\\nbody: ', 'B')
+        """
+        texts = {column: "" if cell is None else str(cell) for column, cell in cells.items()}
+        return next(iter(texts.values())) if len(texts) == 1 else "\n".join(f"{c}: {t}" for c, t in texts.items())
+
+
+MODALITY: Modality = Text()
+
+
+def _holds_strings(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _length(cells: pa.ChunkedArray) -> tuple[float, float]:
+    """Return the mean number of characters and of gaps between words, of the cells that are there."""
+    filled = cells.cast(pa.large_string()).drop_null()
+    if not len(filled):
+        return 0.0, 0.0
+    gaps = pc.count_substring_regex(filled, r"\S\s+\S")
+    return pc.mean(pc.utf8_length(filled)).as_py(), pc.mean(gaps).as_py()
+
+
+_WHITESPACE = re.compile(r"\s+")
+
+
+def _folded(cell: str | None) -> str:
+    if not cell:
+        return ""
+    text = cell if cell.isascii() else unicodedata.normalize("NFKC", cell)
+    return _WHITESPACE.sub(" ", text.casefold()).strip()

@@ -1,0 +1,154 @@
+"""Out-of-sample class probabilities of every row, from the modality's views and the embeddings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field, PositiveFloat
+
+from pipeline.dataset import Dataset, cell_json
+from pipeline.modalities import modality
+from pipeline.signals import Signal
+from pipeline.stage import NotApplicable
+
+if TYPE_CHECKING:
+    from pipeline.signals.engine import Engine
+
+VIEW = "view_"  # prefix of the columns with one view's probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class PredProbs:
+    """Probabilities in the order of the rows; column j is `classes[j]`.
+
+    fold is -1 and `views`, `weights` are empty for tables brought by the user or by training.
+    """
+
+    probs: np.ndarray  # (n, k) float64, rows sum to 1
+    classes: list[Any]
+    fold: np.ndarray  # (n,) int64
+    views: dict[str, np.ndarray] = field(default_factory=dict)  # (n, k) each
+    weights: dict[str, float] = field(default_factory=dict)  # of the views in the mixture
+
+    def codes(self, labels: Iterable[Any]) -> np.ndarray:
+        """Return the column of each label, (n,) int64, -1 for a missing or unknown one."""
+        return codes_of(labels, self.classes)
+
+
+class OutOfFoldProbabilities(Signal, frozen=True):
+    """Probabilities of train rows by K-fold cross-fitting and of held-out rows by a model of all train rows.
+
+    See `pipeline.crossfit` for the method. A row's fold hashes its group, or its id, so it is the same
+    whatever other rows there are. Near-duplicates may fall in different folds and vouch for each other's
+    labels: drop them first. Rows without a label get probabilities and teach nothing.
+    """
+
+    name: ClassVar[str] = "pred_probs"
+    kind: ClassVar[Literal["row", "global"]] = "global"
+    needs: ClassVar[tuple[str, ...]] = ("embeddings",)
+    reads: ClassVar[tuple[str, ...]] = ("label", "split", "group", "weight")
+    code: ClassVar[tuple[str, ...]] = ("pipeline.crossfit",)
+
+    folds: int = Field(5, ge=2, description="parts that the train rows are cut in")
+    passes: int = Field(2, ge=1, le=5, description="1, or more to fit again without the doubtful labels")
+    balance: float = Field(0.5, ge=0, le=1, description="0: classes weigh as they come; 1: all alike")
+    dense_c: tuple[PositiveFloat, ...] = Field(
+        (0.3, 1.0, 3.0, 10.0), min_length=1, description="inverse L2 penalties to choose from, dense views")
+    sparse_c: tuple[PositiveFloat, ...] = Field(
+        (1.0, 3.0, 10.0, 30.0), min_length=1, description="the same for sparse views such as TF-IDF")
+
+    def compute(self, data: Dataset, given: Mapping[str, Any], engine: Engine) -> pa.Table:
+        """Return columns probs, fold, view_<name> (lists of k float64), classes and weights (JSON, constant).
+
+        Raises `NotApplicable` where there is no label column, labels are no scalars, or a class is too small.
+        """
+        from scipy.sparse import issparse
+
+        from pipeline.crossfit import cross_fit, fold_of
+
+        codes, classes = _coded(data)
+        views = {"embeddings": np.asarray(given["embeddings"], np.float64),
+                 **modality(data.modality).views(data.content, data.is_train)}
+        folds = fold_of(_fold_keys(data), self.folds)
+        if len(np.unique(folds[data.is_train & (codes >= 0)])) < 2:
+            raise NotApplicable(f"all labelled train rows fall in one of {self.folds} folds; too few groups")
+        c = {name: self.sparse_c if issparse(matrix) else self.dense_c for name, matrix in views.items()}
+        fit = cross_fit(views, codes, data.is_train, folds, data.weights, len(classes), c,
+                        passes=self.passes, balance=self.balance, run=engine.map)
+        columns = {"probs": _lists(fit.probs), "fold": pa.array(folds)}
+        columns |= {VIEW + name: _lists(probs) for name, probs in sorted(fit.views.items())}
+        columns |= {"classes": _constant(classes, data.n_rows), "weights": _constant(fit.mix, data.n_rows)}
+        return pa.table(columns)
+
+    def read(self, table: pa.Table) -> PredProbs:
+        """Return the probabilities; only the columns probs and classes are required."""
+        names = table.column_names
+        fold = table["fold"].to_numpy() if "fold" in names else np.full(len(table), -1, np.int64)
+        views = {name.removeprefix(VIEW): _matrix(table[name]) for name in names if name.startswith(VIEW)}
+        weights = json.loads(table["weights"][0].as_py()) if "weights" in names and len(table) else {}
+        classes = json.loads(table["classes"][0].as_py()) if len(table) else []
+        return PredProbs(_matrix(table["probs"]), classes, fold, views, weights)
+
+
+def codes_of(labels: Iterable[Any], classes: Sequence[Any]) -> np.ndarray:
+    """Return the position of each label among the classes, (n,) int64, -1 where there is none.
+
+    >>> codes_of(["b", None, "a", 1], ["a", "b"]).tolist()
+    [1, -1, 0, -1]
+    """
+    where = {cell_json(value): j for j, value in enumerate(classes)}
+    return np.array([where.get(cell_json(value), -1) for value in labels], np.int64)
+
+
+def _coded(data: Dataset) -> tuple[np.ndarray, list[Any]]:
+    """Return the class codes (n,) and the classes of the train rows, sorted."""
+    if data.roles.label is None:
+        raise NotApplicable("there is no label column")
+    labels = [None if isinstance(value, float) and np.isnan(value) else value for value in data.labels]
+    for value in labels:
+        if isinstance(value, list | tuple | dict):
+            kind = "mappings" if isinstance(value, dict) else "lists"
+            raise NotApplicable(f"label cells are {kind}, e.g. {value!r}; probabilities need one label a row")
+        if value is not None and not isinstance(value, str | bool | int | float):
+            raise NotApplicable(f"label cells are of type {type(value).__name__}, not text or numbers")
+    usable = data.is_train & (data.weights > 0)
+    train = [value for value, use in zip(labels, usable, strict=True) if use and value is not None]
+    classes = sorted(set(train), key=lambda value: (str(type(value)), value))
+    codes = codes_of(labels, classes)
+    if len(classes) < 2:
+        raise NotApplicable(f"the train rows have {len(classes)} distinct labels; at least 2 are needed")
+    counts = np.bincount(codes[usable & (codes >= 0)], minlength=len(classes))
+    if counts.min() < 2:
+        rare = classes[int(counts.argmin())]
+        raise NotApplicable(f"class {rare!r} has {counts.min()} train row of {len(train)}; 2 are needed")
+    return codes, classes
+
+
+def _fold_keys(data: Dataset) -> list[str]:
+    """Return what keeps rows together: the group where there is one, else the row's own id."""
+    ids = [f"row:{row_id}" for row_id in data.ids]
+    if data.roles.group is None:
+        return ids
+    groups = data.table[data.roles.group].to_pylist()
+    return [own if group is None else f"group:{cell_json(group)}"
+            for own, group in zip(ids, groups, strict=True)]
+
+
+def _constant(value: Any, n: int) -> pa.DictionaryArray:
+    """Return a column that says the same in every row, stored once."""
+    text = pa.array([json.dumps(value, ensure_ascii=False)], pa.large_string())
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), text)
+
+
+def _lists(matrix: np.ndarray) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel(), pa.float64()), matrix.shape[1])
+
+
+def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+    array = column.combine_chunks()
+    return array.flatten().to_numpy().astype(np.float64).reshape(len(array), -1)

@@ -1,0 +1,77 @@
+"""Rows that belong to no class: off-topic, foreign, broken."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.dataset import Dataset, cell_json
+from pipeline.findings import Action, Edit, Findings
+from pipeline.signals.engine import Signals
+from pipeline.stage import NotApplicable, Stage
+
+
+class Anomalies(Stage):
+    """Rows far from every class and far from their neighbours, in embedding space.
+
+    c(i) = cosine distance of row i to the nearest class centre, d(i) = mean cosine distance to its k nearest train
+    rows; both as robust z = (x - median) / (1.4826 MAD) over the train rows, and z(i) their mean. The centres see
+    what a group of outliers hides from its neighbours, the neighbours what a class with several modes hides from
+    its centre. score(i) = 0.5 ** (max(z, 0) / cut), so that a row is an outlier below 0.5.
+    Ramaswamy, Rastogi & Shim, SIGMOD 2000; Lee et al., NeurIPS 2018. Cost: that of `neighbors`, plus O(n K d).
+    """
+
+    name = "anomalies"
+    needs: ClassVar[tuple[str, ...]] = ("embeddings", "neighbors")
+    actions: ClassVar[tuple[Action, ...]] = ("flag", "drop")
+
+    cut: float = Field(2.5, gt=0, description="robust z above which a row is an outlier")
+    action: Literal["flag", "drop"] = "flag"
+    min_rows: int = Field(20, ge=5, description="train rows below which nothing can be said")
+
+    def find(self, data: Dataset, signals: Signals) -> Findings:
+        """Score every row and flag or drop the outliers."""
+        n_train = int(data.is_train.sum())
+        if n_train < self.min_rows:
+            raise NotApplicable(f"{n_train} train rows, fewer than min_rows={self.min_rows}")
+        vectors = _unit(signals["embeddings"])
+        centres, names = _centres(vectors, data)
+        similarity = vectors @ centres.T  # (n, K)
+        nearest = similarity.argmax(axis=1)
+        neighbors = signals["neighbors"]
+        far = np.where(np.isfinite(neighbors.distance), neighbors.distance, np.nan)
+        to_centre, to_rows = 1.0 - similarity.max(axis=1), np.nanmean(far, axis=1)
+        z = (_robust_z(to_centre, data.is_train) + _robust_z(to_rows, data.is_train)) / 2
+        score = np.round(0.5 ** (np.maximum(z, 0.0) / self.cut), 6)
+        edits = []
+        for i in np.flatnonzero(z > self.cut):
+            action: Action = self.action if data.is_train[i] else "flag"
+            because = (
+                f"cosine distance {to_centre[i]:.2f} to the nearest class ({names[nearest[i]]}) and {to_rows[i]:.2f} to its "
+                f"nearest rows: {z[i]:.1f} robust deviations out, above cut={self.cut:g}"
+            )
+            related = [data.ids[j] for j in neighbors.index[i, :3] if j >= 0]
+            edits.append(Edit(data.ids[i], "outlier", float(score[i]), action, because, related=related))
+        return Findings.of(self.name, edits, [("outlier", data.ids, score)], metrics={"cut_score": 0.5})
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors, dtype=np.float64) / np.where(length > 0, length, 1.0)
+
+
+def _centres(vectors: np.ndarray, data: Dataset) -> tuple[np.ndarray, list[str]]:
+    """Return the unit mean of each class's train rows, (K, d); one centre where there are no scalar labels."""
+    names = ["all rows" if label is None or isinstance(label, list | dict) else cell_json(label) for label in data.labels]
+    groups = sorted({name for name, train in zip(names, data.is_train, strict=True) if train})
+    of = np.array(names, dtype=object)
+    means = np.stack([vectors[(of == g) & data.is_train].mean(axis=0) for g in groups])
+    return _unit(means), groups
+
+
+def _robust_z(values: np.ndarray, is_train: np.ndarray) -> np.ndarray:
+    median = np.median(values[is_train])
+    spread = 1.4826 * np.median(np.abs(values[is_train] - median))
+    return (values - median) / max(float(spread), 1e-9)

@@ -1,0 +1,122 @@
+"""Small datasets with something wrong of every kind, one for each modality, and a cache shared by the session."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from pipeline.dataset import Dataset, Roles
+from pipeline.signals.engine import Engine
+from pipeline.store import Store
+
+WORDS = {
+    "sport": "match goal team coach league striker penalty stadium season referee cup defender injury win draw",
+    "money": "bank shares profit market investor inflation quarter dividend merger trader revenue currency loan debt",
+    "film": "actor director scene script festival premiere audience comedy drama award studio soundtrack sequel cast",
+}
+GLUE = "the a of in on with after before while but and said that this its new last first over about".split()
+
+
+def sentence(topic: str, rng: random.Random, n: int = 24) -> str:
+    words = WORDS[topic].split()
+    return " ".join(rng.choice(words) if k % 2 else rng.choice(GLUE) for k in range(n)).capitalize() + "."
+
+
+def text_rows(seed: int = 0) -> list[dict]:
+    rng = random.Random(seed)
+    rows = []
+
+    def add(text, label, split="train"):
+        rows.append({"row_id": f"r{len(rows):03d}", "text": text, "label": label, "split": split, "site": rng.choice("ab")})
+
+    for topic, n in (("sport", 40), ("money", 24), ("film", 12)):
+        for _ in range(n):
+            add(sentence(topic, rng), topic)
+        for split in ("validation", "test"):
+            for _ in range(6):
+                add(sentence(topic, rng), topic, split)
+    train = [r for r in rows if r["split"] == "train"]
+    add(train[0]["text"], "sport")  # exact copy
+    long = sentence("sport", rng, 80)
+    add(long, "sport")
+    add(long.replace("match", "game", 1), "sport")  # near copy
+    add(train[1]["text"], "money")  # copies whose labels conflict
+    held_out = next(r for r in rows if r["split"] == "test")
+    add(held_out["text"], held_out["label"])  # leak
+    add("", "sport")
+    add("Goal.", "sport")  # too short
+    add("<p>The team won the cup &amp; the league, said the coach after the match.</p>", "sport")
+    add("The bankâ€™s shares fell before the merger, said the trader in the market.", "money")
+    add(sentence("film", rng), "sport")  # wrong labels
+    add(sentence("money", rng), "film")
+    add(sentence("sport", rng), "money")
+    add("zxq wvu " * 30, "sport")  # gibberish
+    add("Photosynthesis converts sunlight into chemical energy within chloroplasts of green plant cells.", "film")
+    add(sentence("film", rng), "opera")  # a label nobody else has
+    return rows
+
+
+def table_rows(seed: int = 0) -> list[dict]:
+    rng = random.Random(seed)
+    rows = []
+
+    def add(x, y, colour, label, split="train"):
+        rows.append({"row_id": f"t{len(rows):03d}", "x": x, "y": y, "colour": colour, "label": label, "split": split})
+
+    for label, n, centre in (("low", 50, -2.0), ("mid", 26, 0.0), ("high", 14, 2.5)):
+        for k in range(n + 12):
+            split = "train" if k < n else ("validation" if k < n + 6 else "test")
+            add(rng.gauss(centre, 0.4), rng.gauss(-centre, 0.4), {"low": "red", "mid": "blue", "high": "green"}[label], label, split)
+    first = rows[0]
+    add(first["x"], first["y"], first["colour"], "low")  # exact copy
+    add(first["x"], first["y"], first["colour"], "high")  # copies whose labels conflict
+    held_out = next(r for r in rows if r["split"] == "test")
+    add(held_out["x"], held_out["y"], held_out["colour"], held_out["label"])  # leak
+    add(None, 2.0, " red ", "low")  # missing and untidy
+    add(None, None, None, "low")
+    add(2.5, -2.5, "green", "low")  # wrong labels
+    add(-2.0, 2.0, "red", "high")
+    add(60.0, 60.0, "red", "low")  # outlier
+    add(0.1, 0.1, "blue", "never")  # a label nobody else has
+    near = rows[3]
+    add(near["x"], near["y"], "crimson", near["label"])  # near copy: one cell of three differs
+    return rows
+
+
+def make_text(seed: int = 0) -> Dataset:
+    return Dataset.of(_columns(text_rows(seed)), Roles(content=("text",), label="label"), "text")
+
+
+def make_table(seed: int = 0) -> Dataset:
+    import pyarrow as pa
+
+    table = pa.Table.from_pylist(table_rows(seed))
+    return Dataset.of(table, Roles(content=("colour", "x", "y"), label="label"), "tabular")
+
+
+def _columns(rows: list[dict]) -> dict[str, list]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+FIXTURES = {"text": make_text, "tabular": make_table}
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Store:
+    """Signals computed by one test serve the others."""
+    return Store(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture
+def engine(cache) -> Engine:
+    return Engine(cache=cache)
+
+
+@pytest.fixture(params=sorted(FIXTURES))
+def data(request) -> Dataset:
+    return FIXTURES[request.param]()

@@ -1,0 +1,245 @@
+"""The contract as code: every stage on every modality. `test_the_suite_bites` shows that each check can fail."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pyarrow as pa
+import pytest
+from conftest import FIXTURES
+
+from pipeline.apply import Refused, apply, make_children
+from pipeline.dataset import PARENTS, Dataset
+from pipeline.findings import Edit, Findings
+from pipeline.modalities import modality_names
+from pipeline.recipe import build_stage, with_options
+from pipeline.run import replay, run_stage
+from pipeline.signals.engine import Engine, Signals
+from pipeline.stage import NotApplicable, Stage, stages
+
+KINDS = sorted(FIXTURES)
+STAGES = list(stages())
+# Settings under which a stage shows the verbs that its defaults do not use.
+VARIANTS: dict[str, list[dict]] = {
+    "duplicates": [{}, {"threshold": 0.45, "near": "flag"}],
+    "label_noise": [{}, {"action": "drop"}, {"action": "relabel"}, {"action": "down_weight"}],
+    "anomalies": [{}, {"action": "drop"}],
+    "rebalance": [{}, {"method": "over"}, {"method": "under"}, {"min_ratio": 100}],
+    "augment": [{"per_row": 2}],
+}
+# Verbs that a stage cannot show on a modality's fixture, and why.
+EXCEPTIONS = {
+    ("quality", "tabular", "flag"): "a table has no bound that flags instead of dropping; rare labels are flagged",
+}
+
+
+def settings_of(name: str) -> list[dict]:
+    return VARIANTS.get(name, [{}])
+
+
+def found_by(stage: Stage, data: Dataset, engine: Engine) -> Findings:
+    try:
+        return with_options(stage, data.modality).find(data.roots, Signals(data, engine))
+    except NotApplicable:
+        return Findings.of(stage.name)
+
+
+def same(one: Findings, two: Findings) -> bool:
+    added = (one.added is None) == (two.added is None) and (one.added is None or one.added.equals(two.added))
+    return one.edits.equals(two.edits) and one.scores.equals(two.scores) and added and one.fitted == two.fitted
+
+
+def check_input_untouched(stage: Stage, data: Dataset, engine: Engine) -> None:
+    copy = Dataset.of(pa.Table.from_pylist(data.table.to_pylist(), schema=data.table.schema), data.roles, data.modality)
+    found_by(stage, data, engine)
+    assert Dataset(data.frame, data.roles, data.modality).fingerprint == copy.fingerprint
+    assert list(data.labels) == list(copy.labels)
+    assert data.weights.tolist() == copy.weights.tolist()
+    assert list(data.splits) == list(copy.splits)
+
+
+def check_same_answer_twice(stage: Stage, data: Dataset, engine: Engine) -> None:
+    assert same(found_by(stage, data, engine), found_by(stage, data, engine))
+
+
+def check_row_order_irrelevant(stage: Stage, data: Dataset, engine: Engine) -> None:
+    backwards = data.table.take(list(range(data.n_rows))[::-1])
+    turned = Dataset.of(backwards, data.roles, data.modality)
+    assert same(found_by(stage, data, engine), found_by(stage, turned, engine))
+
+
+def check_held_out_untouched(stage: Stage, data: Dataset, engine: Engine) -> None:
+    after = apply(data, found_by(stage, data, engine), stage.touches)
+    before_rows = {r["row_id"]: r for r in data.table.to_pylist() if r["split"] != "train"}
+    after_rows = {r["row_id"]: r for r in after.table.to_pylist() if r["split"] != "train"}
+    assert before_rows.keys() == after_rows.keys()
+    fixed = ("label", "split", "parents", "source")
+    for row_id, before in before_rows.items():
+        now = after_rows[row_id]
+        assert all(now[c] == before[c] for c in fixed)
+        assert now.get("weight") in (None, 1.0)
+        if stage.touches != "all":
+            assert {k: v for k, v in now.items() if k != "weight"} == before
+
+
+def check_conservation(stage: Stage, data: Dataset, engine: Engine) -> None:
+    findings = found_by(stage, data, engine)
+    after = apply(data, findings, stage.touches)
+    rows = findings.rows()
+    dropped = {r["row_id"] for r in rows if r["action"] == "drop"}
+    added = {r["row_id"] for r in rows if r["action"] == "add"}
+    assert set(data.ids) | added == set(after.ids) | dropped
+    assert not added & set(data.ids) and not dropped & set(after.ids)
+
+
+def check_replay_same(stage: Stage, data: Dataset, engine: Engine) -> None:
+    step = run_stage(data, stage, engine)
+    assert replay(data, [step], rebuilt=True).fingerprint == step.after.fingerprint
+    again = Dataset.of(pa.Table.from_pylist(data.table.to_pylist(), schema=data.table.schema), data.roles, data.modality)
+    assert replay(again, [step], rebuilt=True).fingerprint == step.after.fingerprint
+
+
+def check_scores_and_reasons(stage: Stage, data: Dataset, engine: Engine) -> None:
+    findings = found_by(stage, data, engine)
+    ids = set(data.ids)
+    for row in findings.rows():
+        assert 0 <= row["score"] <= 1 and len(row["because"]) > 10
+        assert row["action"] in stage.actions
+        assert row["action"] == "add" or row["row_id"] is None or row["row_id"] in ids
+        assert all(r in ids for r in row["related"])
+
+
+CHECKS = {f.__name__: f for f in (check_input_untouched, check_same_answer_twice, check_row_order_irrelevant,
+                                  check_held_out_untouched, check_conservation, check_replay_same, check_scores_and_reasons)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", STAGES)
+class TestEveryStageOnEveryModality:
+    @pytest.mark.parametrize("check", sorted(CHECKS))
+    def test_holds(self, name, kind, check, engine):
+        for settings in settings_of(name):
+            CHECKS[check](build_stage(name, settings, kind), FIXTURES[kind](), engine)
+
+    def test_emits_each_of_its_actions(self, name, kind, engine):
+        seen: set[str] = set()
+        for settings in settings_of(name):
+            step = run_stage(FIXTURES[kind](), build_stage(name, settings, kind), engine)
+            seen |= set(step.findings.edits["action"].to_pylist())
+        excused = {a for s, k, a in EXCEPTIONS if (s, k) == (name, kind)}
+        missing = set(stages()[name].actions) - seen - excused
+        assert not missing, f"{name} on {kind} never shows {missing}"
+        if excused:
+            print(f"exceptions: {[(key, why) for key, why in EXCEPTIONS.items() if key[:2] == (name, kind)]}")
+
+    def test_gives_the_same_with_two_workers(self, name, kind, cache):
+        for settings in settings_of(name):
+            stage = build_stage(name, settings, kind)
+            one, two = (run_stage(FIXTURES[kind](), stage, Engine(workers=w)) for w in (1, 2))
+            assert one.after.fingerprint == two.after.fingerprint
+            assert same(one.findings, two.findings)
+
+    def test_held_out_content_changes_no_other_finding(self, name, kind, engine):
+        if name == "duplicates":
+            return  # a leak is a train row found by a held-out row's content: the one exception
+        stage = build_stage(name, settings_of(name)[0], kind)
+        data = FIXTURES[kind]()
+        victim = next(i for i, s in zip(data.ids, data.splits, strict=True) if s == "test")
+        column = data.roles.content[0]
+        cells = data.table[column].to_pylist()
+        cells[data.position[victim]] = "Another text altogether, with nothing in common."
+        index = data.table.column_names.index(column)
+        changed = Dataset.of(data.table.set_column(index, column, pa.array(cells, pa.large_string())), data.roles, data.modality)
+        before, after = (
+            [r for r in found_by(stage, d, engine).rows() if r["row_id"] != victim] for d in (data, changed)
+        )
+        assert before == after
+
+    def test_every_setting_is_in_the_cache_key(self, name, kind, engine):
+        from pipeline.run import step_key
+
+        data = FIXTURES[kind]()
+        plain = build_stage(name, {}, kind)
+        base = step_key(data, plain, engine)
+        for field in set(type(plain).model_fields) - {"options"}:
+            changed = plain.model_copy(update={field: "another value"})
+            assert step_key(data, changed, engine) != base, field
+
+
+def test_every_modality_has_a_fixture():
+    assert list(modality_names()) == KINDS
+
+
+def test_stages_are_found_by_file_name():
+    assert len(STAGES) >= 7
+    assert {"clean", "quality", "duplicates", "label_noise", "anomalies", "rebalance", "augment"} <= set(STAGES)
+
+
+class Mutant(Stage):
+    name = "mutant"
+    touches = "train"
+    actions = ("flag", "drop", "set", "add")
+    way: str
+
+    def find(self, data, signals):
+        first, held_out = data.ids[0], next(i for i, s in zip(data.ids, data.splits, strict=True) if s != "train")
+        if self.way == "edits its input":
+            data.labels[0] = "changed in place"
+            return Findings.of(self.name)
+        if self.way == "counts its calls":
+            CALLS.append(1)
+            return Findings.of(self.name, [Edit(first, "x", 0.5, "flag", f"call number {len(CALLS)}")])
+        if self.way == "remembers the frame it saw":
+            return Findings.of(self.name, [Edit(first, "x", 0.5, "flag", f"seen at address {id(data)} ...")])
+        if self.way == "drops a held-out row":
+            return Findings.of(self.name, [Edit(held_out, "x", 0.0, "drop", "a held-out row goes")])
+        if self.way == "adds a row it does not name":
+            added = make_children(data, [{PARENTS: [first]}], self.name, "{}")
+            return Findings.of(self.name, added=added)
+        return Findings.of(self.name, [Edit(first, "x", 0.5, "flag", "no")])
+
+
+CALLS: list[int] = []
+MUTANTS = {
+    "check_input_untouched": "edits its input",
+    "check_same_answer_twice": "counts its calls",
+    "check_row_order_irrelevant": "remembers the frame it saw",
+    "check_held_out_untouched": "drops a held-out row",
+    "check_conservation": "adds a row it does not name",
+    "check_scores_and_reasons": "gives no reason worth the name",
+}
+
+
+@pytest.mark.parametrize("check", sorted(MUTANTS))
+def test_the_suite_bites(check, engine):
+    with pytest.raises((AssertionError, Refused)):
+        CHECKS[check](Mutant(way=MUTANTS[check]), FIXTURES["text"](), engine)
+
+
+def test_the_suite_bites_a_step_that_lost_an_edit(engine):
+    data = FIXTURES["text"]()
+    step = run_stage(data, build_stage("duplicates", {}, "text"), engine)
+    drops = [a == "drop" for a in step.findings.edits["action"].to_pylist()]
+    lost = dataclasses.replace(step, findings=step.findings.keep([not d for d in drops]))
+    assert any(drops) and replay(data, [lost]).fingerprint != step.after.fingerprint
+
+
+def test_every_check_has_a_mutant():
+    assert set(MUTANTS) | {"check_replay_same"} == set(CHECKS)
+
+
+def test_apply_refuses_a_cell_that_is_not_what_was_found():
+    data = FIXTURES["text"]()
+    findings = Findings.of("s", [Edit(data.ids[0], "label", 0.0, "set", "the label is wrong", "label", "never this", "film")])
+    with pytest.raises(Refused, match="not 'never this'"):
+        apply(data, findings)
+
+
+def test_apply_drops_the_rows_made_from_a_dropped_row():
+    data = FIXTURES["text"]()
+    added = make_children(data, [{PARENTS: [data.ids[0]]}], "s", "{}")
+    child = added["row_id"][0].as_py()
+    grown = apply(data, Findings.of("s", [Edit(child, "x", 1.0, "add", "a child of its", related=[data.ids[0]])], added=added))
+    assert child in grown.position
+    shrunk = apply(grown, Findings.of("s", [Edit(data.ids[0], "x", 0.0, "drop", "the parent goes")]))
+    assert child not in shrunk.position and data.ids[0] not in shrunk.position
