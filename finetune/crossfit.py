@@ -53,7 +53,9 @@ def cross_fit(data: Dataset, training: Training, engine: Engine, seed: int) -> G
         "labels": pa.array([label_key(v) for v in data.labels[roots]], pa.large_string()),
     })  # fmt: skip
     n_train = int((data.is_train & ~split).sum())
-    return Given("pred_probs", table, f"cross-fit by the probe on {n_train:,} curated rows of {data.fingerprint[:8]}")
+    return Given(
+        "pred_probs", table, f"cross-fit by the probe on {n_train:,} curated rows of {data.fingerprint[:8]}"
+    )
 
 
 def fold_codes(data: Dataset, n_folds: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +65,10 @@ def fold_codes(data: Dataset, n_folds: int, seed: int) -> tuple[np.ndarray, np.n
     """
     column = data.roles.group
     groups = data.table[column].to_pylist() if column else [None] * data.n_rows
-    keys = [f"{seed}:row:{i}" if g is None else f"{seed}:group:{label_key(g)}" for i, g in zip(data.ids, groups, strict=True)]
+    keys = [
+        f"{seed}:row:{i}" if g is None else f"{seed}:group:{label_key(g)}"
+        for i, g in zip(data.ids, groups, strict=True)
+    ]
     own = crossfit.fold_of(keys, n_folds)
     out, split = own.copy(), np.zeros(data.n_rows, dtype=bool)
     for i, parents in enumerate(data.parents):

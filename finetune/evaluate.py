@@ -13,7 +13,7 @@ import pyarrow as pa
 from finetune import metrics
 from finetune.labels import class_names, codes, label_key, present
 from finetune.train import Model
-from finetune.weak import SliceResult, weak_slices
+from finetune.weak import SliceResult, exact_interval, weak_slices
 from pipeline import slices as slicing
 from pipeline.dataset import ROW_ID, Dataset
 from pipeline.modalities import modality
@@ -30,7 +30,8 @@ class Evaluation:
 
     metrics : name -> {"value", "low", "high"} with a 95 % interval, or {"value": None, "why"}.
     slices : every group of rows looked at, the weak ones first.
-    predictions : table of row_id, label, predicted (JSON), cluster, classes (JSON list), probs (K,) float64.
+    predictions : table of row_id, label, predicted (JSON), cluster, classes (JSON list), probs (K,) float64; None in
+        an evaluation read back from JSON.
     """
 
     split: str
@@ -43,7 +44,7 @@ class Evaluation:
     confusion: dict[str, Any]
     calibration: list[dict[str, float]]
     slices: tuple[SliceResult, ...]
-    predictions: pa.Table
+    predictions: pa.Table | None = None
 
     @property
     def weak(self) -> tuple[SliceResult, ...]:
@@ -52,8 +53,24 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the predictions as plain values, numbers rounded to 6 decimals."""
-        names = ("split", "n", "method", "model", "fingerprint", "metrics", "per_class", "confusion", "calibration")
-        return _rounded({**{name: getattr(self, name) for name in names}, "slices": [s._asdict() for s in self.slices]})
+        names = (
+            "split",
+            "n",
+            "method",
+            "model",
+            "fingerprint",
+            "metrics",
+            "per_class",
+            "confusion",
+            "calibration",
+        )
+        slices = [s._asdict() for s in self.slices]
+        return _rounded({**{name: getattr(self, name) for name in names}, "slices": slices})
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Evaluation:
+        """Return an evaluation that `to_json` wrote, without its predictions."""
+        return cls(**{**facts, "slices": tuple(SliceResult(**s) for s in facts["slices"])})
 
 
 def evaluate(
@@ -87,7 +104,9 @@ def evaluate(
     identity = modality(rows.modality).identity(rows.content)
     clusters = np.unique(identity.astype(str), return_inverse=True)[1]
     values, draws = _resampled(truth, probs, clusters, n_boot, seed)
-    measures = _measures(data, engine) if slices is None or any("<=" in s or ">=" in s for s in slices) else None
+    measures = (
+        _measures(data, engine) if slices is None or any("<=" in s or ">=" in s for s in slices) else None
+    )
     looked_at = slicing.candidates(roots, measures) if slices is None else list(slices)
     aligned = None if measures is None else measures[np.isin(roots.ids, rows.ids)].reset_index(drop=True)
     masks = {name: slicing.mask(name, rows, aligned) for name in looked_at}
@@ -134,9 +153,9 @@ def _all(truth: np.ndarray, probs: np.ndarray, weights: np.ndarray, n_auc: int) 
     }
 
 
-def _intervals(values: dict[str, float], draws: dict[str, np.ndarray], n_clusters: int) -> dict[str, dict[str, Any]]:
-    from finetune.weak import exact_interval
-
+def _intervals(
+    values: dict[str, float], draws: dict[str, np.ndarray], n_clusters: int
+) -> dict[str, dict[str, Any]]:
     out: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
         if np.isnan(value):
@@ -150,9 +169,9 @@ def _intervals(values: dict[str, float], draws: dict[str, np.ndarray], n_cluster
     return out
 
 
-def _per_class(truth: np.ndarray, predicted: np.ndarray, names: list[str], f1_draws: np.ndarray) -> list[dict[str, Any]]:
-    from finetune.weak import exact_interval
-
+def _per_class(
+    truth: np.ndarray, predicted: np.ndarray, names: list[str], f1_draws: np.ndarray
+) -> list[dict[str, Any]]:
     c = metrics.counts(truth, predicted, len(names), np.ones((1, len(truth))))
     out = []
     for k, name in enumerate(names):
@@ -172,7 +191,9 @@ def _confusion(truth: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.n
     return np.bincount(truth * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
-def _predictions(rows: Dataset, classes: list[Any], probs: np.ndarray, predicted: np.ndarray, clusters: np.ndarray) -> pa.Table:
+def _predictions(
+    rows: Dataset, classes: list[Any], probs: np.ndarray, predicted: np.ndarray, clusters: np.ndarray
+) -> pa.Table:
     n = rows.n_rows
     return pa.table({
         ROW_ID: pa.array(list(rows.ids), pa.large_string()),

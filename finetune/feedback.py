@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 MOST_SLICES = 3  # named to a stage at once
 
 
-def next_stages(stages: Sequence[Stage], evaluation: Evaluation | None) -> tuple[tuple[Stage, ...], list[str]]:
+def next_stages(
+    stages: Sequence[Stage], evaluation: Evaluation | None
+) -> tuple[tuple[Stage, ...], list[str]]:
     """Point every stage that has a `focus` at the weak slices, the worst three at most, and say so.
 
     Without an evaluation, or without weak slices in it, the settings stay the very same and nothing is said.

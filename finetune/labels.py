@@ -32,7 +32,9 @@ def class_names(classes: Sequence[Any]) -> list[str]:
 
 def present(data: Dataset) -> np.ndarray:
     """Return which rows have a label, (n,) bool."""
-    return np.array([v is not None and not (isinstance(v, float) and math.isnan(v)) for v in data.labels], dtype=bool)
+    return np.array(
+        [v is not None and not (isinstance(v, float) and math.isnan(v)) for v in data.labels], dtype=bool
+    )
 
 
 def classes_of(data: Dataset) -> tuple[Any, ...]:
@@ -47,7 +49,9 @@ def classes_of(data: Dataset) -> tuple[Any, ...]:
         raise NotApplicable(f"label {str(odd)[:60]!r} is not a single class; this needs one class a row")
     classes = sorted(set(labels))
     if len(classes) > MOST_NUMBERS and any(isinstance(c, float) and not c.is_integer() for c in classes):
-        raise NotApplicable(f"column {data.roles.label!r} holds {len(classes)} different fractional numbers, not classes")
+        raise NotApplicable(
+            f"column {data.roles.label!r} holds {len(classes)} different fractional numbers, not classes"
+        )
     if len(classes) < 2:
         raise NotApplicable(f"column {data.roles.label!r} has {len(classes)} class, a classifier needs 2")
     return tuple(classes)

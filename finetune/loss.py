@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def targets(
-    codes: np.ndarray, n_classes: int, weights: np.ndarray, label_smoothing: float = 0.0, balanced: bool = False
+    codes: np.ndarray,
+    n_classes: int,
+    weights: np.ndarray,
+    label_smoothing: float = 0.0,
+    balanced: bool = False,
 ) -> np.ndarray:
     """Return T (n, K) float64 from class codes (n,) and row weights (n,); the lines sum to the rows' weights.
 
@@ -41,7 +45,9 @@ def targets(
     return out * weights[:, None]
 
 
-def weighted_loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | float | None = None) -> torch.Tensor:
+def weighted_loss(
+    outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | float | None = None
+) -> torch.Tensor:
     """Return the loss of one micro-batch; a `compute_loss_func` for `weighted_trainer()`.
 
     labels : targets (b, K). num_items_in_batch : sum of all targets of the window, this batch's own when None.
@@ -71,7 +77,12 @@ def weighted_trainer() -> type[Trainer]:
         def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | None:
             if not batch_samples or "labels" not in batch_samples[0]:
                 return None
-            total = torch.stack([batch["labels"].double().sum() for batch in batch_samples]).sum().float().to(device)
+            total = (
+                torch.stack([batch["labels"].double().sum() for batch in batch_samples])
+                .sum()
+                .float()
+                .to(device)
+            )
             if self.args.world_size > 1:
                 total = self.accelerator.gather(total).sum()
             return total.expand(self.args.n_gpu) if self.args.n_gpu > 1 else total

@@ -58,7 +58,9 @@ class LowerStates:
 
         out = torch.zeros((*mask.shape, self.states.shape[1]))
         for i, row in enumerate(rows):
-            out[i, mask[i].bool()] = torch.from_numpy(self.states[self.offsets[row] : self.offsets[row + 1]].copy())
+            out[i, mask[i].bool()] = torch.from_numpy(
+                self.states[self.offsets[row] : self.offsets[row + 1]].copy()
+            )
         return out
 
 
@@ -70,7 +72,12 @@ def cacheable(model: PreTrainedModel, n_tokens: int) -> bool:
 
 
 def compute_states(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, encoded: Sequence[dict[str, Any]], frozen: int, file: Path, bf16: bool
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    encoded: Sequence[dict[str, Any]],
+    frozen: int,
+    file: Path,
+    bf16: bool,
 ) -> LowerStates:
     """Run embeddings and the first `frozen` layers over all rows, longest batches first, into `file`."""
     import torch
@@ -88,7 +95,9 @@ def compute_states(
                 inputs = tokenizer.pad([encoded[i] for i in rows], return_tensors="pt").to(device)
                 hidden = base(**inputs).last_hidden_state.float().cpu()
                 for i, row in enumerate(rows):
-                    states[offsets[row] : offsets[row + 1]] = hidden[i][inputs["attention_mask"][i].bool().cpu()].numpy()
+                    states[offsets[row] : offsets[row + 1]] = hidden[i][
+                        inputs["attention_mask"][i].bool().cpu()
+                    ].numpy()
     finally:
         base.encoder.layer, base.pooler = blocks, pooler
     return LowerStates(states, offsets)
@@ -118,5 +127,9 @@ def _blocks(base: Any) -> Any:
     """Return the list of layers, bottom first, or None."""
     import torch
 
-    lists = [m for m in base.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == base.config.num_hidden_layers]
+    lists = [
+        m
+        for m in base.modules()
+        if isinstance(m, torch.nn.ModuleList) and len(m) == base.config.num_hidden_layers
+    ]
     return lists[0] if lists else None

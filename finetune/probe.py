@@ -42,14 +42,22 @@ class Probe:
             reader = Engine(settings, engine.cache, engine.workers, (), engine.log)
         x = features(data, reader, self.state)
         if x.shape[1] != self.coefficients.shape[1] - 1:
-            raise NotApplicable(f"the embeddings have {x.shape[1]} numbers, the probe was trained on {self.coefficients.shape[1] - 1}")
+            raise NotApplicable(
+                f"the embeddings have {x.shape[1]} numbers, the probe was trained on {self.coefficients.shape[1] - 1}"
+            )
         return softmax(x, self.coefficients)
 
     def save(self, folder: Path, engine: Engine) -> str:
         """Write head, preprocessing and the encoder itself; returns the encoder's name."""
         from safetensors.numpy import save_file
 
-        save_file({"weight": np.ascontiguousarray(self.coefficients[:, :-1]), "bias": self.coefficients[:, -1].copy()}, folder / HEAD)
+        save_file(
+            {
+                "weight": np.ascontiguousarray(self.coefficients[:, :-1]),
+                "bias": self.coefficients[:, -1].copy(),
+            },
+            folder / HEAD,
+        )
         facts = {"state": self.state, "embeddings": self.embeddings, "given": self.given}
         (folder / PREPROCESS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
         if self.given:
@@ -57,7 +65,12 @@ class Probe:
         name = str(self.embeddings.get("encoder") or "minilm")
         source = encoder_folder(name) if "encoder" in self.embeddings else None
         if source is not None and source.resolve() != (folder / ENCODER).resolve():
-            shutil.copytree(source, folder / ENCODER, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "*.md", "__pycache__"))
+            shutil.copytree(
+                source,
+                folder / ENCODER,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns(".*", "*.md", "__pycache__"),
+            )
         return Path(name).name if Path(name).is_dir() else name
 
     def _encoder_here(self) -> dict[str, Any]:
@@ -73,7 +86,12 @@ def fit(train: Dataset, data: Dataset, targets: np.ndarray, training: Training, 
     """Fit on `train`, rows of `data`, with targets (n, K). Raises `NotApplicable` when there are no embeddings."""
     signals = engine.signals(data)
     coefficients = fit_linear(row_features(train, data, engine), targets, training.c)
-    return Probe(coefficients, dict(signals.state), embedding_settings(engine), signals.origins.get("embeddings", "computed") != "computed")
+    return Probe(
+        coefficients,
+        dict(signals.state),
+        embedding_settings(engine),
+        signals.origins.get("embeddings", "computed") != "computed",
+    )
 
 
 def row_features(rows: Dataset, data: Dataset, engine: Engine) -> np.ndarray:

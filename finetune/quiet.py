@@ -22,7 +22,11 @@ def training_room(seed: int) -> Iterator[None]:
     from transformers.utils import logging as hf_logging
 
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - the Trainer uses them
-    threads, level, bars = torch.get_num_threads(), hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    threads, level, bars = (
+        torch.get_num_threads(),
+        hf_logging.get_verbosity(),
+        hf_logging.is_progress_bar_enabled(),
+    )
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))))
     hf_logging.set_verbosity_error()
     hf_logging.disable_progress_bar()

@@ -45,13 +45,21 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     gradient_accumulation: int = Field(1, ge=1, description="batches in one step of the optimiser")
     learning_rate: float = Field(5e-5, gt=0, description="peak rate of partial and full")
     weight_decay: float = Field(0.01, ge=0)
-    warmup_fraction: float = Field(0.1, ge=0, lt=1, description="of all steps, with a linear rise of the rate")
+    warmup_fraction: float = Field(
+        0.1, ge=0, lt=1, description="of all steps, with a linear rise of the rate"
+    )
     c: float = Field(10.0, gt=0, description="probe: inverse strength of the L2 penalty, as in scikit-learn")
     layers: int = Field(2, ge=1, description="partial: how many of the last layers are trained")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    class_weight: Literal["balanced"] | None = Field(None, description="weigh classes by the inverse of their size")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the hardware has it")
-    early_stopping: int | None = Field(None, ge=1, description="stop after this many epochs without a better validation loss")
+    class_weight: Literal["balanced"] | None = Field(
+        None, description="weigh classes by the inverse of their size"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the hardware has it"
+    )
+    early_stopping: int | None = Field(
+        None, ge=1, description="stop after this many epochs without a better validation loss"
+    )
     seeds: int = Field(3, ge=1, description="partial and full: repeats in a comparison")
     args: dict[str, Any] = Field({}, description="further transformers.TrainingArguments, by name")
 
@@ -71,7 +79,10 @@ class Training(BaseModel, frozen=True, extra="forbid"):
                     raise ValueError(f"{name} is set by Assay and cannot be given")
                 if name not in names:
                     close = difflib.get_close_matches(name, names, n=1)
-                    raise ValueError(f"unknown TrainingArguments name {name!r}" + (f", did you mean {close[0]}?" if close else ""))
+                    raise ValueError(
+                        f"unknown TrainingArguments name {name!r}"
+                        + (f", did you mean {close[0]}?" if close else "")
+                    )
         return args
 
     def used(self) -> dict[str, Any]:

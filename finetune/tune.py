@@ -56,7 +56,9 @@ def tune(
                     stack.enter_context(without_lower(model, frozen))
                 else:
                     states = None
-            history = _train(model, tokenizer, rows, [train, validation], states, training, seed, scratch, bf16)
+            history = _train(
+                model, tokenizer, rows, [train, validation], states, training, seed, scratch, bf16
+            )
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return history
@@ -68,7 +70,12 @@ def wants_bf16(training: Training) -> bool:
 
 
 def same_logits(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, states: LowerStates, rows: list[dict[str, Any]], frozen: int, bf16: bool
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    states: LowerStates,
+    rows: list[dict[str, Any]],
+    frozen: int,
+    bf16: bool,
 ) -> bool:
     """Return whether the model says the same from cached states as from tokens, on the first rows."""
     import torch
@@ -98,13 +105,22 @@ class Collate:
         batch = dict(self.tokenizer.pad(lists, return_tensors="pt"))
         if self.states is not None:
             mask = batch["attention_mask"]
-            batch = {"inputs_embeds": self.states.batch([item["row"] for item in items], mask), "attention_mask": mask}
+            batch = {
+                "inputs_embeds": self.states.batch([item["row"] for item in items], mask),
+                "attention_mask": mask,
+            }
         if "labels" in items[0]:
             batch["labels"] = torch.tensor(np.stack([item["labels"] for item in items]), dtype=torch.float32)
         return batch
 
 
-def predict_texts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int, bf16: bool) -> np.ndarray:
+def predict_texts(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_tokens: int,
+    bf16: bool,
+) -> np.ndarray:
     """Return probabilities (n, K) float64, in batches of equal length as far as possible."""
     import torch
 
@@ -160,7 +176,9 @@ def _train(
     best.restore(model)  # type: ignore[attr-defined]
     model.to("cpu")
     kept = ("epoch", "loss", "eval_loss", "grad_norm", "learning_rate")
-    return [{k: round(float(v), 6) for k, v in line.items() if k in kept} for line in trainer.state.log_history]
+    return [
+        {k: round(float(v), 6) for k, v in line.items() if k in kept} for line in trainer.state.log_history
+    ]
 
 
 def best_epoch(patience: int | None) -> TrainerCallback:
@@ -173,7 +191,9 @@ def best_epoch(patience: int | None) -> TrainerCallback:
         loss, waited = float("inf"), 0
         weights: dict[str, torch.Tensor]
 
-        def on_evaluate(self, args: Any, state: Any, control: Any, model: Any = None, metrics: Any = None, **_: Any) -> None:
+        def on_evaluate(
+            self, args: Any, state: Any, control: Any, model: Any = None, metrics: Any = None, **_: Any
+        ) -> None:
             """Keep or count."""
             if metrics["eval_loss"] < self.loss:
                 self.loss, self.waited = metrics["eval_loss"], 0

@@ -47,7 +47,10 @@ def weak_slices(masks: Mapping[str, np.ndarray], right: np.ndarray) -> tuple[Sli
 
     n, n_wrong = len(right), int((~right).sum())
     sized = {name: mask for name, mask in masks.items() if FEWEST_ROWS <= mask.sum() <= n - FEWEST_ROWS}
-    p = {name: float(hypergeom.sf((mask & ~right).sum() - 1, n, n_wrong, mask.sum())) for name, mask in sized.items()}
+    p = {
+        name: float(hypergeom.sf((mask & ~right).sum() - 1, n, n_wrong, mask.sum()))
+        for name, mask in sized.items()
+    }
     corrected = _holm(p)
     results = [_result(name, mask, right, corrected[name]) for name, mask in sized.items()]
     return tuple(sorted(results, key=lambda r: (not r.weak, r.value, r.slice)))
@@ -57,7 +60,9 @@ def findings(evaluation: Evaluation) -> Findings:
     """Return the weak slices as findings on the whole dataset, `issue` underperforming_group."""
     edits = [Edit(None, "underperforming_group", s.value, "flag", s.because) for s in evaluation.weak]
     weak = [s.slice for s in evaluation.weak]
-    return Findings.of("evaluation", edits, metrics={"weak_slices": weak, "slices_examined": len(evaluation.slices)})
+    return Findings.of(
+        "evaluation", edits, metrics={"weak_slices": weak, "slices_examined": len(evaluation.slices)}
+    )
 
 
 def exact_interval(hits: int, n: int) -> tuple[float, float]:
@@ -89,5 +94,7 @@ def _result(name: str, mask: np.ndarray, right: np.ndarray, p: float) -> SliceRe
     low, high = exact_interval(hits, n)
     weak = p < ALPHA
     said = f"{name}: {metric} {value:.2f} [{low:.2f}, {high:.2f}] on {n} rows against {rest:.2f} elsewhere"
-    because = f"{said}, p = {p:.2g} after correction" if weak else f"{said}, which chance explains (p = {p:.2g})"
+    because = (
+        f"{said}, p = {p:.2g} after correction" if weak else f"{said}, which chance explains (p = {p:.2g})"
+    )
     return SliceResult(name, metric, n, value, low, high, rest, p, weak, because)

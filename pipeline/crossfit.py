@@ -24,6 +24,7 @@ import numpy as np
 EM_STEPS = 100
 SEARCH_ROWS = 4000  # C is chosen on so many labelled rows
 SUSPECT_RATIO = 2.0  # another label is so many times as likely as the given one
+MOST_FACTOR = 10.0  # by which balancing may multiply a row's weight
 FLOOR = 1e-12  # probability below which logarithms stop
 
 
@@ -67,13 +68,13 @@ def cross_fit(
     c: Mapping[str, Sequence[float]],
     *,
     passes: int = 2,
-    balance: float = 0.5,
+    balance: float = 1.0,
     run: Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]] | None = None,
 ) -> CrossFit:
     """Return out-of-fold probabilities for train rows and ordinary ones for the rest.
 
     views : matrices (n, f), dense (multinomial logistic regression, L-BFGS) or CSR (one against the rest,
-        dual coordinate descent, 10 times quicker there).
+        `pipeline.linear`).
     labels : (n,) int class codes, -1 for none; a row without one is predicted, not learnt from.
     is_train : (n,) bool.
     folds : (n,) int; rows that must not teach each other (a row and its children) share one.
@@ -167,34 +168,30 @@ def _fit_predict(job: _Job) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
+    from pipeline.linear import one_against_rest
+
     out = np.zeros((len(job.predict), job.n_classes))
-    present = np.unique(job.codes)
+    present, codes = np.unique(job.codes, return_inverse=True)
     if len(present) < 2:
-        out[:, present] = 1.0
-        return out if len(present) else out + 1 / job.n_classes
+        out[:, present if len(present) else slice(None)] = 1.0
+        return out / out.sum(axis=1, keepdims=True)
     x, x_new = job.matrix[job.fit], job.matrix[job.predict]
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a fit that stops early is as reproducible
-        if not issparse(job.matrix):
+        if issparse(job.matrix):
+            out[:, present] = one_against_rest(x, codes, job.c * job.weights, len(present), x_new)
+        else:
             model = LogisticRegression(C=job.c, max_iter=300)
-            out[:, present] = model.fit(x, job.codes, sample_weight=job.weights).predict_proba(x_new)
-            return out
-        for k in present if len(present) > 2 else present[1:]:
-            model = LogisticRegression(C=job.c, solver="liblinear", dual=True, tol=1e-3, max_iter=200,
-                                       random_state=0)
-            model.fit(x, job.codes == k, sample_weight=job.weights)
-            out[:, k] = model.predict_proba(x_new)[:, 1]
-    if len(present) == 2:
-        out[:, present[0]] = 1.0 - out[:, present[1]]
-    return out / out.sum(axis=1, keepdims=True)
+            out[:, present] = model.fit(x, codes, sample_weight=job.weights).predict_proba(x_new)
+    return out
 
 
 def _balanced(labels: np.ndarray, weights: np.ndarray, n_classes: int, balance: float) -> np.ndarray:
-    """(n,) weights times (mean class weight / weight of the row's class) ** balance."""
+    """(n,) weights times (mean class weight / weight of the row's class) ** balance, at most MOST_FACTOR."""
     known = weights > 0
     totals = np.bincount(labels[known], weights=weights[known], minlength=n_classes)
     factor = np.ones(len(labels))
-    factor[known] = (totals.sum() / n_classes / totals[labels[known]]) ** balance
+    factor[known] = np.minimum((totals.sum() / n_classes / totals[labels[known]]) ** balance, MOST_FACTOR)
     return weights * factor
 
 

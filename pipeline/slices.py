@@ -67,7 +67,9 @@ def mask(text: str, data: Dataset, measures: pd.DataFrame | None = None) -> np.n
         cells = _cells(part.name, data, measures)
         return np.array([c is not None and cell_text(c) == part.value for c in cells], dtype=bool)
     if measures is None or part.name not in measures.columns:
-        raise ValueError(f"slice {text!r}: no measure {part.name!r}{_meant(part.name, [] if measures is None else measures.columns)}")
+        raise ValueError(
+            f"slice {text!r}: no measure {part.name!r}{_meant(part.name, [] if measures is None else measures.columns)}"
+        )
     values = measures[part.name].to_numpy(dtype=np.float64, na_value=np.nan)
     return values <= part.value if part.op == "<=" else values >= part.value  # NaN compares false
 
@@ -84,7 +86,9 @@ def candidates(data: Dataset, measures: pd.DataFrame | None = None) -> list[str]
         values = _values(_cells(name, seen, None))
         if 2 <= len(values) <= MOST_VALUES:
             out += [f"{name}={v}" for v in values]
-    for name in [] if measures is None else sorted(c for c in measures.columns if _PATTERN.fullmatch(f"{c}=")):
+    for name in (
+        [] if measures is None else sorted(c for c in measures.columns if _PATTERN.fullmatch(f"{c}="))
+    ):
         values = measures[name].to_numpy(dtype=np.float64, na_value=np.nan)[data.is_train]
         values = values[np.isfinite(values)]
         if len(values) < 4 or values.min() == values.max():
@@ -111,7 +115,11 @@ def _cells(name: str, data: Dataset, measures: pd.DataFrame | None) -> Iterable[
         return data.table[name].to_pylist()
     if measures is not None and name in measures.columns:
         return [None if pd.isna(v) else float(v) for v in measures[name]]
-    known = [*data.table.column_names, *(["label"] if data.roles.label else []), *([] if measures is None else measures.columns)]
+    known = [
+        *data.table.column_names,
+        *(["label"] if data.roles.label else []),
+        *([] if measures is None else measures.columns),
+    ]
     raise ValueError(f"no label, source, column or measure {name!r}{_meant(name, known)}")
 
 
@@ -125,7 +133,9 @@ def _grouping_columns(data: Dataset) -> list[str]:
 def _values(cells: Iterable[object]) -> list[str]:
     """Return the distinct scalar values as texts, sorted; [] for lists and mappings."""
     present = [c for c in cells if c is not None]
-    return [] if any(isinstance(c, (list, dict)) for c in present) else sorted({cell_text(c) for c in present})
+    return (
+        [] if any(isinstance(c, (list, dict)) for c in present) else sorted({cell_text(c) for c in present})
+    )
 
 
 def _meant(name: str, known: Iterable[object]) -> str:

@@ -45,7 +45,7 @@ def open_plan(data: Data, seed: int, store: Store) -> Opened:
             _roles(data),
             modality=data.modality,
             seed=seed,
-            split=SplitPlan(test=data.test_fraction, validation=data.validation_fraction, seed=seed),
+            split=SplitPlan(test=data.test_fraction, validation=data.validation_fraction),
         )
         write_parquet(folder / "quarantine.parquet", done.quarantine)
         return {"root": store.save(done.dataset), "guesses": done.guesses, "notes": done.notes}

@@ -230,9 +230,9 @@ def test_the_users_split_is_kept_and_validation_is_made_from_train(tmp_path):
     assert {i for i, s in zip(done.dataset.ids, done.dataset.splits, strict=True) if s == "test"} == {
         r["id"] for r in rows if r["split"] == "eval"}
     assert (done.dataset.splits == "validation").sum() == 12
-    path = write_csv(tmp_path / "d.csv", [{**r, "split": "holdback"} for r in rows])
-    with pytest.raises(InputError, match="'holdback'"):
-        read(path, RoleNames(split="split"))
+    rows[3]["split"] = "tset"  # a slip must not send a test row to train
+    with pytest.raises(InputError, match="'tset'"):
+        read(write_csv(tmp_path / "d.csv", rows))
 
 
 def test_several_sources_prefix_ids_and_join_columns(tmp_path):
@@ -309,7 +309,7 @@ def test_every_refusal_is_one_line_with_the_file_and_what_to_do(tmp_path, name, 
 def test_a_flipped_bit_in_a_checksummed_parquet_is_refused(tmp_path):
     path = tmp_path / "d.parquet"
     table = pa.table({"text": [sentence(i) for i in range(500)]})
-    pq.write_table(table, path, write_page_checksum=True, use_dictionary=False)
+    pq.write_table(table, path, write_page_checksum=True, use_dictionary=False, compression="none")
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 3] ^= 1
     path.write_bytes(raw)
@@ -332,3 +332,28 @@ def test_the_input_digest_sees_every_byte_and_name(tmp_path):
     moved.parent.mkdir()
     folder.rename(moved)
     assert input_digest([Source("", str(moved))]) == seen[-1]
+
+
+def test_a_table_from_csv_is_guessed_as_one(tmp_path):
+    path = write_csv(tmp_path / "t.csv", [{"a": i * 1.5, "b": i, "y": "pq"[i % 2]} for i in range(40)])
+    done = read(path)
+    assert (done.dataset.modality, done.dataset.roles.content) == ("tabular", ("a", "b"))
+    assert done.dataset.roles.label == "y"
+    assert [str(done.dataset.table[c].type) for c in ("a", "b", "y")] == ["double", "int64", "large_string"]
+
+
+def test_dictionary_and_nested_parquet_columns_are_read(tmp_path):
+    text = pa.array([sentence(1), sentence(2)]).dictionary_encode()
+    tags = pa.array([{"a": [1]}, {"a": []}])
+    pq.write_table(pa.table({"text": text, "meta": tags}), tmp_path / "d.parquet")
+    rows = read(tmp_path / "d.parquet").dataset.table.to_pylist()
+    assert {r["text"]: r["meta"] for r in rows} == {sentence(1): {"a": [1]}, sentence(2): {"a": []}}
+
+
+def test_ids_unique_within_each_source_are_used(tmp_path):
+    for name in ("one", "two"):
+        write_csv(tmp_path / f"{name}.csv", reviews(5))
+    done = ingest([Source("", str(tmp_path / f"{name}.csv")) for name in ("one", "two")])
+    assert done.dataset.n_rows == 10 and "one:d000" in done.dataset.position
+    split = dict(zip(done.dataset.ids, done.dataset.splits, strict=True))
+    assert all(split[f"one:d00{i}"] == split[f"two:d00{i}"] for i in range(5))

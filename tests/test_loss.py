@@ -7,7 +7,9 @@ from finetune.loss import targets, weighted_trainer
 ROWS, FEATURES, CLASSES = 16, 6, 3
 
 
-def step(batch_rows: int, accumulation: int, weights: np.ndarray, ours: bool = True) -> tuple[np.ndarray, float]:
+def step(
+    batch_rows: int, accumulation: int, weights: np.ndarray, ours: bool = True
+) -> tuple[np.ndarray, float]:
     """One step of plain SGD on all 16 rows; returns how the weights moved, and the loss that was logged."""
     import torch
     from transformers import Trainer, TrainingArguments
@@ -18,7 +20,9 @@ def step(batch_rows: int, accumulation: int, weights: np.ndarray, ours: bool = T
             torch.manual_seed(0)
             self.linear = torch.nn.Linear(FEATURES, CLASSES)
 
-        def forward(self, x, labels=None, **kwargs):  # ** as in transformers' classifiers: "accepts loss kwargs"
+        def forward(
+            self, x, labels=None, **kwargs
+        ):  # ** as in transformers' classifiers: "accepts loss kwargs"
             logits = self.linear(x)
             loss = None if labels is None else torch.nn.functional.cross_entropy(logits, labels)
             return {"loss": loss, "logits": logits}
@@ -56,7 +60,9 @@ def test_accumulated_batches_step_like_one_batch(batch_rows, accumulation, weigh
 def test_the_trainers_own_loss_fails_the_same_check():
     whole, _ = step(16, 1, EQUAL, ours=False)
     split, _ = step(8, 2, EQUAL, ours=False)
-    np.testing.assert_allclose(split, 2 * whole, atol=1e-6)  # twice the step: when this fails the fault is mended
+    np.testing.assert_allclose(
+        split, 2 * whole, atol=1e-6
+    )  # twice the step: when this fails the fault is mended
 
 
 def test_equal_weights_step_like_plain_cross_entropy():
@@ -83,5 +89,9 @@ def test_the_probe_is_scikit_learns_logistic_regression():
     rng = np.random.default_rng(0)
     x, codes, weights = rng.normal(size=(120, 5)), rng.integers(0, 3, 120), rng.uniform(0.2, 3.0, 120)
     ours = softmax(x, fit_linear(x, targets(codes, 3, weights), c=2.0, tolerance=1e-8))
-    theirs = LogisticRegression(C=2.0, tol=1e-10, max_iter=2000).fit(x, codes, sample_weight=weights).predict_proba(x)
+    theirs = (
+        LogisticRegression(C=2.0, tol=1e-10, max_iter=2000)
+        .fit(x, codes, sample_weight=weights)
+        .predict_proba(x)
+    )
     np.testing.assert_allclose(ours, theirs, atol=1e-5)

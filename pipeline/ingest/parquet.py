@@ -1,4 +1,4 @@
-"""Parquet: page checksums are verified, nested types kept, extension types read as they are stored."""
+"""Parquet: page checksums are verified, nested types kept, extension types and dictionaries resolved."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def read_parquet(file: File) -> Raw:
 
 def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if isinstance(column.type, pa.BaseExtensionType):
-        return pa.chunked_array([c.storage for c in column.chunks], column.type.storage_type)
-    return column
+        return _stored(pa.chunked_array([c.storage for c in column.chunks], column.type.storage_type))
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column

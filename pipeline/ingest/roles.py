@@ -119,7 +119,8 @@ def _split(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
     if name is None or not _is_text(table, name):
         return None, ""
     words = {str(v).strip().lower() for v in pc.unique(table[name]).to_pylist()}
-    return (name, f"split: column {name!r}, by its name") if words <= set(SPLIT_WORDS) else (None, "")
+    meant = words & set(SPLIT_WORDS) if name.lower() == SPLIT else words <= set(SPLIT_WORDS)
+    return (name, f"split: column {name!r}, by its name") if meant else (None, "")
 
 
 def _group(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:

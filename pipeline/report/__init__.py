@@ -1,7 +1,7 @@
 """The report: one offline HTML page and its JSON twin, from one record.
 
-`record.dataset_record` turns data and findings into the record's part about the data; the caller adds rounds and
-evaluation; `write` makes the files. The page holds no script, loads nothing, and shows hostile text as text.
+`record.dataset_record` turns data and findings into the record's part about the data; the caller adds rounds
+and evaluation; `write` makes the files. The page holds no script, loads nothing, shows hostile text as text.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ SCHEMA_VERSION = 1
 def write(record: Mapping[str, Any], folder: Path | str) -> Path:
     """Write `report.html` and `report.json` into the folder and return the page's path.
 
-    Each file is complete or absent: written beside its name, then renamed. The page is at most 5 MB; examples
-    are trimmed until it fits, and it says so. The JSON holds the whole record, numbers that are not finite as null.
+    Each file is complete or absent: written beside its name, then renamed. The page is at most 5 MB;
+    examples are trimmed until it fits, and it says so. The JSON holds the whole record, numbers that are not
+    finite as null.
 
     Raises `ValueError` when the record has no title or steps, or when the page cannot be made to fit.
     """
@@ -32,7 +33,7 @@ def write(record: Mapping[str, Any], folder: Path | str) -> Path:
     if missing := [k for k in ("title", "steps") if record.get(k) is None]:
         raise ValueError(f"the record has no {missing[0]!r}")
     plain = {**jsonable(record), "schema_version": SCHEMA_VERSION}
-    twin = json.dumps(plain, sort_keys=True, allow_nan=False, indent=1)
+    twin = json.dumps(plain, sort_keys=True, allow_nan=False, separators=(",", ":"))
     page = render(plain)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,6 +56,8 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted((jsonable(v) for v in value), key=str)
     if isinstance(value, list | tuple):
+        if all(type(v) is int for v in value):  # a row of a big matrix
+            return list(value)
         return [jsonable(v) for v in value]
     if hasattr(value, "tolist"):  # numpy's arrays and scalars
         return jsonable(value.tolist())

@@ -20,8 +20,8 @@ from pipeline.report.svg import (
 
 
 def bars(
-    name: str, title: str, about: str, rows: Sequence[tuple[str, Sequence[float | None]]], series: Sequence[str],
-    show: Format = lambda v: f"{v:,.0f}",
+    name: str, title: str, about: str, rows: Sequence[tuple[str, Sequence[float | None]]],
+    series: Sequence[str], show: Format = lambda v: f"{v:,.0f}",
 ) -> str:  # fmt: skip
     """Horizontal bars from zero, one a series, side by side under each name."""
     top = max((v for _, values in rows for v in values if v is not None), default=0) or 1
@@ -44,7 +44,7 @@ def bars(
 def waterfall(
     name: str, title: str, about: str, rows_in: int, steps: Sequence[tuple[str, int, int]], rows_out: int
 ) -> str:
-    """How `rows_in` became `rows_out`: (stage, dropped, added) one under the other, drops and additions floating."""
+    """How `rows_in` became `rows_out`: (stage, dropped, added) one under the other, changes floating."""
     level, peak = rows_in, max(rows_in, rows_out, 1)
     for _, dropped, added in steps:
         level += added - dropped

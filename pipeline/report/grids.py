@@ -9,10 +9,10 @@ from pipeline.report.visible import visible
 
 
 def heatmap(
-    name: str, title: str, about: str, rows: Sequence[str], columns: Sequence[str], counts: Sequence[Sequence[int]],
-    axes: tuple[str, str],
+    name: str, title: str, about: str, rows: Sequence[str], columns: Sequence[str],
+    counts: Sequence[Sequence[int]], axes: tuple[str, str],
 ) -> str:  # fmt: skip
-    """A matrix of counts (len(rows), len(columns)); the shade is the share within the row, the diagonal is framed."""
+    """A matrix of counts (len(rows), len(columns)), shaded by share of the row, the diagonal framed."""
     cell, high, left, top = min(46.0, 560 / max(len(columns), 1)), 28.0, 124, 84
     parts = [text(f"{axes[0]} ↓   {axes[1]} →", left - 10, top - 10, "small", "end")]
     for j, column in enumerate(columns):
@@ -54,7 +54,7 @@ def heatmap(
 def reliability(
     name: str, title: str, about: str, series: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]
 ) -> str:
-    """Confidence against accuracy, (confidence, accuracy, rows) a point; the diagonal is a model that keeps its word."""
+    """Confidence against accuracy, (confidence, accuracy, rows) a point; on the diagonal they agree."""
     size, left, top = 260.0, 60.0, 12.0
 
     def x(v: float) -> float:

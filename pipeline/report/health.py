@@ -40,9 +40,10 @@ def labels(data: Record, most: int) -> dict[str, Any] | None:
     counts = [c["raw"] for c in found if c["raw"]]
     return {
         "rows": found[:most], "hidden": len(found) - len(found[:most]),
-        "imbalance": max(counts) / min(counts) if counts else None, "classes": len(found),
+        "imbalance": max(counts) / min(counts) if counts else None, "classes": len(found), "precision": data.get("label_precision"),
         "flagged": sum(c.get("flagged") or 0 for c in found),
-        "chart": bars("class-counts", "Rows of each class", "Two bars a class: raw and curated.", rows, ("raw", "curated")),
+        "chart": bars("class-counts", "Rows of each class", "Two bars a class: before and after.", rows,
+                      ("before", "after")),
         "transitions": _transitions(data.get("transitions") or {}),
     }  # fmt: skip
 
@@ -139,6 +140,7 @@ def _card(example: Record, label: Any) -> dict[str, Any]:
         **example,
     }
     card["related"] = [_marked(r) for r in example.get("related") or []]
+    card["side_by_side"] = any(r["copy"] and not r["identical"] for r in card["related"])
     if card["column"] is not None and card["column"] == label:  # the text matters more than two class names
         card["suggested"] = card["value"]
     elif isinstance(card["before"], str) and isinstance(card["value"], str):
@@ -148,12 +150,31 @@ def _card(example: Record, label: Any) -> dict[str, Any]:
 
 
 def _marked(row: Record) -> dict[str, Any]:
-    against = row.get("against")
-    pieces = difference(against, row["text"]) if against else [(True, row["text"])]
-    shared = sum(len(t) for same, t in pieces if same) / max(len(row["text"]), 1)
-    if shared < 0.3:  # not a copy; marking everything would say nothing
-        pieces = [(True, row["text"])]
-    return {"label": None, "split": None, "kept": None, **row, "pieces": pieces}
+    """Complete a row that is shown beside another: `pieces` of its text, `beside` of the other's.
+
+    `identical` where nothing differs, `copy` where much is shared: marking unrelated texts would say nothing.
+    """
+    words, against = row["text"], row.get("against") or row["text"]
+    pieces, beside = _uncut(difference(against, words)), _uncut(difference(words, against))
+    shared = sum(len(t) for same, t in pieces if same) / max(len(words), 1)
+    copy = shared >= 0.3
+    return {
+        "label": None, "split": None, "kept": None, **row, "copy": copy, "identical": words == against,
+        "pieces": pieces if copy else [(True, words)], "beside": beside if copy else [(True, against)],
+    }  # fmt: skip
+
+
+def _uncut(pieces: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
+    """Return the pieces without a mark on the last words of a shortened text: the cut made them differ.
+
+    >>> _uncut([(True, "a "), (False, "red"), (True, " …")])
+    [(True, 'a '), (True, 'red'), (True, ' …')]
+    """
+    if not pieces or not pieces[-1][1].endswith("…"):
+        return pieces
+    last = len(pieces) - (2 if pieces[-1][1].strip() == "…" and len(pieces) > 1 else 1)
+    same, words = pieces[last]
+    return [*pieces[:last], (same or len(words) < 30, words), *pieces[last + 1 :]]
 
 
 def _transitions(given: Record) -> dict[str, Any] | None:

@@ -65,7 +65,7 @@ def cell_text(cell: Any) -> str | None:
 
 
 def all_edits(steps: Steps) -> list[dict[str, Any]]:
-    """Return the edits of all steps; one that several rounds repeat counts once. `before` and `value` stay JSON."""
+    """Return the edits of all steps; one that several rounds repeat counts once. Values stay JSON."""
     unique: dict[tuple[Any, ...], dict[str, Any]] = {}
     for stage, findings in steps:
         for edit in findings.edits.to_pylist():
@@ -75,7 +75,7 @@ def all_edits(steps: Steps) -> list[dict[str, Any]]:
 
 
 def suggested_labels(steps: Steps, label: str | None) -> dict[str, str]:
-    """Return the class proposed for each row of issue `label`: from `set` edits, or `metrics["suggested"]`."""
+    """Return the class proposed for each row of issue `label`: from `set` edits or `metrics["suggested"]`."""
     out: dict[str, str] = {}
     for _, findings in steps:
         given = findings.metrics.get("suggested") or {}
@@ -167,7 +167,8 @@ def score_table(steps: Steps, issue: str) -> tuple[list[float], list[float], flo
         ]
         found.update((e[ROW_ID], e["score"]) for e in edits if e[ROW_ID])
         if of_issue.num_rows:
-            threshold = findings.metrics.get("threshold", threshold)
+            metrics = findings.metrics
+            threshold = metrics.get("threshold", metrics.get("cut_score", threshold))
     if not isinstance(threshold, float) and found:
         threshold = max(found.values())
     return list(examined.values()), list(found.values()), threshold if isinstance(threshold, float) else None

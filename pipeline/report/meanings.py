@@ -26,7 +26,7 @@ MEANINGS: dict[str, Meaning] = {
     "outlier": Meaning(
         "The row is unlike the rest of the training data.",
         "Its distance to its nearest neighbours was compared with that of all other rows.",
-        "Rows that do not belong (another topic, spam, boilerplate) can go; rare but valid rows should stay."),
+        "Rows that do not belong (another topic, spam) can go; rare but valid rows should stay."),
     "exact_duplicate": Meaning(
         "The same content occurs more than once.",
         "Contents were compared after removing differences that do not matter, such as case and spacing.",
@@ -67,8 +67,10 @@ MEANINGS: dict[str, Meaning] = {
         "Neighbours in the given order were compared with random pairs.",
         "Shuffle, or split by time instead of at random."),
     "too_short": Meaning("The content is too short to carry its label.", _MEASURED, _LOOK),
-    "too_long": Meaning("The content is far longer than usual; a model will see only part of it.", _MEASURED, _LOOK),
+    "too_long": Meaning("The content is very long; a model will see only part of it.", _MEASURED, _LOOK),
     "low_information": Meaning("The content carries almost no information.", _MEASURED, _LOOK),
+    "gibberish": Meaning("Much of the text is not made of letters.", _MEASURED, _LOOK),
+    "mostly_missing": Meaning("Most cells of the row are missing.", _MEASURED, _LOOK),
     "dark": Meaning("The image is very dark.", _MEASURED, _LOOK),
     "light": Meaning("The image is very bright.", _MEASURED, _LOOK),
     "blurry": Meaning("The image is out of focus.", _MEASURED, _LOOK),
@@ -79,7 +81,8 @@ MEANINGS: dict[str, Meaning] = {
         "The text holds an e-mail address, a phone number or the like.", "Patterns were searched for.",
         "Mask or drop it if the model will be shared."),
     "malformed": Meaning(
-        "The cell holds markup, garbled characters, stray spaces or a number that is not one.", _REPAIRED, _LEAVE),
+        "The cell holds markup, garbled characters, stray spaces or a number that is not one.",
+        _REPAIRED, _LEAVE),
     "mojibake": Meaning("Characters were garbled by a wrong encoding.", _REPAIRED, _LEAVE),
     "markup": Meaning("The text holds HTML or other markup.", _REPAIRED, _LEAVE),
     "whitespace": Meaning("Spaces, line breaks or invisible characters are irregular.", _REPAIRED, _LEAVE),

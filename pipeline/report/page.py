@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.report import health, judgement
+from pipeline.report import evaluation, health, judgement
 from pipeline.report.stage_rows import changes
 from pipeline.report.svg import short_number
 from pipeline.report.visible import visible
@@ -30,8 +30,10 @@ class Caps(NamedTuple):
     chars: int = 4000
 
 
-_FACTS = ("title", "kind", "created", "seed", "command", "method", "recipe_digest", "workspace", "root", "curated",
-          "rows_in", "rows_out")  # fmt: skip
+_FACTS = (
+    "title", "kind", "created", "seed", "command", "method", "recipe_digest", "workspace", "root", "curated",
+    "rows_in", "rows_out",
+)  # fmt: skip
 _LISTS = ("guesses", "notes", "quarantine", "rounds", "planted", "next")
 _COMPLETE: dict[str, dict[str, Any]] = {  # what entries of these lists may lack
     "quarantine": {"file": None, "line": None, "reason": None, "raw": None},
@@ -141,13 +143,15 @@ def _context(record: Mapping[str, Any], caps: Caps, level: int) -> dict[str, Any
     plain = {name: short.get(name) for name in _FACTS}
     versions = short.get("versions") or {}
     return {
-        **plain, **lists, "caps": caps, "trimmed": level > 0, "after": "as proposed" if short.get("kind") == "audit" else "curated", "data": data,
+        **plain, **lists, "caps": caps, "trimmed": level > 0, "data": data,
+        "after": "as proposed" if short.get("kind") == "audit" else "curated",
         "versions": sorted(versions.items())[: caps.lines], "code_version": versions.get("assay"),
         "verdict": judgement.verdict(short), "changes": changes(short),
-        "issues": health.issues(data, caps.issues, caps.examples), "labels": health.labels(data, caps.classes),
+        "issues": health.issues(data, caps.issues, caps.examples),
+        "labels": health.labels(data, caps.classes),
         "duplicates": health.duplicates(data, caps.clusters), "outliers": health.outliers(data),
-        "lengths": health.lengths(data), "evaluation": judgement.evaluation(short, caps.classes),
-        "slices": judgement.slices(short, caps.lines), "svg": _markup,
+        "lengths": health.lengths(data), "evaluation": evaluation.evaluation(short, caps.classes),
+        "slices": evaluation.slices(short, caps.lines), "svg": _markup,
     }  # fmt: skip
 
 
@@ -163,8 +167,8 @@ def _clipped(value: Any, chars: int) -> Any:
         return value if len(value) <= chars else value[: chars - 1] + "…"
     if isinstance(value, Mapping):
         return {_clipped(k, chars): _clipped(v, chars) for k, v in value.items()}
-    if isinstance(value, list):
-        return value if value and isinstance(value[0], int | float) else [_clipped(v, chars) for v in value]
+    if isinstance(value, list) and not all(type(v) is int for v in value):
+        return [_clipped(v, chars) for v in value]
     return value
 
 

@@ -1,4 +1,4 @@
-"""A dataset's part of the record: what the data and the findings say, as JSON-able numbers and short texts."""
+"""What the data and the findings say, as JSON-able numbers and short texts: the record's part about them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def dataset_record(raw: Dataset, curated: Dataset, steps: Sequence[tuple[str, Fi
     """Return what the report says of the data, JSON-able and the same for the same rows and findings.
 
     `raw` and `curated` are the data before and after all steps; `steps` are (stage name, its findings) in the
-    order they were carried out. Cost: one pass over the rows and the edits; texts of at most a few hundred rows are read.
+    order they were carried out. Cost: one pass over the rows and the edits; the
+    texts of at most a few hundred rows are read.
     """
     edits = all_edits(steps)
     rows = Rows(raw, curated, steps)
@@ -48,6 +49,7 @@ def dataset_record(raw: Dataset, curated: Dataset, steps: Sequence[tuple[str, Fi
         ],
         "issues": issue_list(steps, edits, rows),
         "labels": _labels(raw, curated, edits),
+        "label_precision": _precision(steps),
         "transitions": _transitions(raw, edits, suggested_labels(steps, raw.roles.label)),
         "duplicates": duplicate_clusters(edits, rows, set(curated.position)),
         "outliers": _outliers(steps),
@@ -117,6 +119,16 @@ def _labels(raw: Dataset, curated: Dataset, edits: Sequence[dict[str, Any]]) -> 
     ]
 
 
+def _precision(steps: Steps) -> dict[str, Any] | None:
+    """Return what the newest label detector says of its own precision: `word`, `value`, `rests_on`."""
+    said = [f.metrics["precision"] for _, f in steps if "suggested" in f.metrics and "precision" in f.metrics]
+    return (
+        {"word": None, "value": None, "rests_on": None, **said[-1]}
+        if said and isinstance(said[-1], dict)
+        else None
+    )
+
+
 def _transitions(
     raw: Dataset, edits: Sequence[dict[str, Any]], suggested: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -149,7 +161,7 @@ def _outliers(steps: Steps) -> dict[str, Any] | None:
 
 
 def _lengths(raw: Dataset, curated: Dataset) -> dict[str, Any] | None:
-    """Histogram of the modality's first measure, raw and curated, on common bins: even, or even in the logarithm."""
+    """Histogram of the modality's first measure, raw and curated, on common bins, even or logarithmic."""
     frames = [modality(d.modality).measure(d.content) for d in (raw, curated)]
     if frames[0].empty or not len(frames[0].columns):
         return None

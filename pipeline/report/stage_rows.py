@@ -41,7 +41,7 @@ def kept_round(rounds: Mapping[int, Any], accepted: Mapping[int, bool | None]) -
 
 
 def adds_up(steps: Sequence[Step], rows_in: int | None = None, rows_out: int | None = None) -> list[str]:
-    """Return what does not add up, a sentence each; nothing when rows in + added = rows out + dropped all along.
+    """Return what does not add up, a sentence each; nothing when rows in + added = rows out + dropped.
 
     >>> adds_up([{"stage": "duplicates", "rows_in": 10, "dropped": 2, "added": 0, "rows_out": 8}], 10, 8)
     []

@@ -1,4 +1,4 @@
-"""Static SVG charts: no script, every string escaped, colours from the page's CSS so that light and dark both work.
+"""Static SVG: no script, every string escaped, colours from the page's CSS so that light and dark both work.
 
 Each chart is one `<svg role="img">` with a title and a description; each mark says its number on hover.
 `name` is the chart's id and comes from our code, never from data.

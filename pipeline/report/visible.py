@@ -1,4 +1,4 @@
-"""Text from a dataset, made safe to look at: what would be invisible or would reorder the line is shown by name."""
+"""Text from a dataset, made safe to look at: what is invisible or would reorder the line is shown by name."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ class Signal(BaseModel, frozen=True, extra="forbid"):
     needs : other signals, handed to `compute` by name as the arrays that their `read` gives.
     reads : roles and columns that a global signal depends on besides the content: "label", "split", "group",
         "weight", "order" ...; row ids always count.
+    code : further modules whose source is part of its key.
     fits : a row signal that needs the modality's fitted state, whose digest then enters its key.
     """
 
@@ -36,6 +37,7 @@ class Signal(BaseModel, frozen=True, extra="forbid"):
     needs: ClassVar[tuple[str, ...]] = ()
     reads: ClassVar[tuple[str, ...]] = ()
     fits: ClassVar[bool] = False
+    code: ClassVar[tuple[str, ...]] = ()
 
     def compute(self, data: Dataset, given: Mapping[str, Any], engine: Engine) -> pa.Table:
         """Return the table: for `row` signals one line for each row of `data`, in its order."""

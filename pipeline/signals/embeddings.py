@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, computed_field
 
 from pipeline.dataset import Dataset
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from pipeline.signals.engine import Engine
 
 
-class Embeddings(Signal):
-    """A vector for each row, float32, a function of the row alone (and of what the modality learnt from train rows).
+class Embeddings(Signal, frozen=True):
+    """A vector for each row, float32, a function of the row alone and of what the modality learnt from train.
 
     The encoder uses the cores itself, so it runs in this process whatever the number of workers.
     """
@@ -30,14 +31,14 @@ class Embeddings(Signal):
     kind: ClassVar[Literal["row", "global"]] = "row"
     fits: ClassVar[bool] = True
 
-    encoder: str | None = Field(None, description="an encoder of the modality, a folder, or a Hub name; none: the modality's own")
+    encoder: str | None = Field(None, description="the modality's, a folder or a Hub name")
     max_tokens: int = Field(256, ge=8, description="tokens of each text that are read, special ones included")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the CPU multiplies it")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the CPU has it")
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def encoder_digest(self) -> str | None:
-        """What lies in the encoder's folder; None when it is none. Part of the cache key, like the settings."""
+        """What lies in the encoder's folder, if it is one. Part of the cache key, like the settings."""
         return folder_digest(self.encoder) if self.encoder and Path(self.encoder).is_dir() else None
 
     def compute(self, data: Dataset, given: Mapping[str, Any], engine: Engine) -> pa.Table:
@@ -50,12 +51,13 @@ class Embeddings(Signal):
         return pa.table({"vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])})
 
     def read(self, table: pa.Table) -> np.ndarray:
-        """Return (n, d) float32. Vectors that a user brought may be lists of any float type, all of one length."""
+        """Return (n, d) float32. Vectors that a user brought may be lists of any float type."""
         column = table["vector"].combine_chunks()
         flat = column.flatten().to_numpy(zero_copy_only=False)
-        if len(flat) % max(len(column), 1) or column.null_count:
+        lengths = pc.unique(pc.list_value_length(column)).to_pylist()
+        if len(lengths) > 1 or lengths == [None]:
             raise ValueError("embeddings: every row needs a vector, all of the same length")
-        return np.asarray(flat, np.float32).reshape(len(column), -1) if len(column) else np.zeros((0, 0), np.float32)
+        return np.asarray(flat, np.float32).reshape(len(column), lengths[0] if lengths else 0)
 
 
 def folder_digest(folder: str) -> str:

@@ -178,7 +178,7 @@ class Signals:
     def _row_key(self, signal: Signal) -> str:
         """Digest of everything but the rows."""
         state = self.state if signal.fits else None
-        code = code_digest(f"pipeline.signals.{signal.name}", f"pipeline.modalities.{self.data.modality}")
+        code = code_digest(type(signal).__module__, f"pipeline.modalities.{self.data.modality}", *signal.code)
         return _hash(
             [
                 signal.name,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.signals.engine import Engine
 
 
-class Measures(Signal):
+class Measures(Signal, frozen=True):
     """What the modality measures: lengths, fractions, counts. A function of the row's content alone."""
 
     name: ClassVar[str] = "measures"
@@ -26,8 +26,8 @@ class Measures(Signal):
         """Return one column a measure; batches of rows go to the engine's workers."""
         from pipeline.signals.engine import batches
 
-        work = [_Batch(data.modality, data.content.take(range(part.start, part.stop))) for part in batches(data.n_rows)]
-        parts = engine.map(_measure, work or [_Batch(data.modality, data.content)])
+        rows = [data.content.take(list(range(part.start, part.stop))) for part in batches(data.n_rows)]
+        parts = engine.map(_measure, [_Batch(data.modality, content) for content in rows or [data.content]])
         return pa.concat_tables(parts).combine_chunks()
 
     def read(self, table: pa.Table) -> pd.DataFrame:
@@ -41,4 +41,5 @@ class _Batch(NamedTuple):
 
 
 def _measure(work: _Batch) -> pa.Table:
-    return pa.Table.from_pandas(modality(work.modality).measure(work.content), preserve_index=False).replace_schema_metadata(None)
+    frame = modality(work.modality).measure(work.content)
+    return pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)

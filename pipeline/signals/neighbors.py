@@ -36,7 +36,7 @@ class NeighborGraph(Signal, frozen=True):
     reads: ClassVar[tuple[str, ...]] = ("split",)
     code: ClassVar[tuple[str, ...]] = ("pipeline.nearest",)
 
-    k: int = Field(10, ge=1, description="neighbours of each row")
+    k: int = Field(50, ge=1, description="neighbours of each row")
 
     def compute(self, data: Dataset, given: Mapping[str, Any], engine: Engine) -> pa.Table:
         """Return columns index (list of k int64) and distance (list of k float32), one line a row."""

@@ -52,11 +52,11 @@ class OutOfFoldProbabilities(Signal, frozen=True):
     kind: ClassVar[Literal["row", "global"]] = "global"
     needs: ClassVar[tuple[str, ...]] = ("embeddings",)
     reads: ClassVar[tuple[str, ...]] = ("label", "split", "group", "weight")
-    code: ClassVar[tuple[str, ...]] = ("pipeline.crossfit",)
+    code: ClassVar[tuple[str, ...]] = ("pipeline.crossfit", "pipeline.linear")
 
     folds: int = Field(5, ge=2, description="parts that the train rows are cut in")
     passes: int = Field(2, ge=1, le=5, description="1, or more to fit again without the doubtful labels")
-    balance: float = Field(0.5, ge=0, le=1, description="0: classes weigh as they come; 1: all alike")
+    balance: float = Field(1.0, ge=0, le=1, description="0: classes weigh as they come; 1: all alike")
     dense_c: tuple[PositiveFloat, ...] = Field(
         (0.3, 1.0, 3.0, 10.0), min_length=1, description="inverse L2 penalties to choose from, dense views")
     sparse_c: tuple[PositiveFloat, ...] = Field(

@@ -25,7 +25,7 @@ class Tabular:
     name = "tabular"
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": TabularClean, "quality": TabularQuality, "augment": TabularAugment}
-    encoders: Mapping[str, str] = {_ENCODER: "numbers in standard deviations from the mean, categories one-hot"}
+    encoders: Mapping[str, str] = {_ENCODER: "numbers in standard deviations, categories one-hot"}
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
         """Return every column of numbers, strings, true and false that has no other role.
@@ -33,8 +33,9 @@ class Tabular:
         >>> MODALITY.content_columns(pa.table({"b": [1], "a": ["x"], "y": ["p"]}), {"y"})
         ('a', 'b')
         """
-        return tuple(sorted(name for name in table.column_names if name not in taken and name not in OWN_COLUMNS
-                            and name != WEIGHT and columns.is_content(table.schema.field(name).type)))
+        other = {*taken, *OWN_COLUMNS, WEIGHT}
+        return tuple(sorted(field.name for field in table.schema
+                            if field.name not in other and columns.is_content(field.type)))
 
     def fit(self, content: pa.Table) -> dict[str, Any]:
         """Learn means, spreads and categories of the train rows; see `columns.fit`."""
@@ -50,7 +51,8 @@ class Tabular:
         >>> MODALITY.identity(pa.table({"b": [1.0, None], "a": ["x", None]})).tolist()
         ['{"a": "x", "b": 1.0}', '']
         """
-        rows = ({column: cell for column, cell in row.items() if not is_missing(cell)} for row in content.to_pylist())
+        rows = [{column: cell for column, cell in row.items() if not is_missing(cell)}
+                for row in content.to_pylist()]
         return objects([cell_json(row) if row else "" for row in rows])
 
     def signature(self, content: pa.Table) -> Shingles:
@@ -58,7 +60,7 @@ class Tabular:
         return features.cell_sets(content)
 
     def embed(self, content: pa.Table, state: Mapping[str, Any], options: Mapping[str, Any]) -> np.ndarray:
-        """(n, d) float32; see `features.vectors`. Raises `ValueError` for an encoder other than `standard`."""
+        """(n, d) float32; see `features.vectors`. Raises `ValueError` for another encoder than `standard`."""
         if (encoder := options.get("encoder")) not in (None, _ENCODER):
             raise ValueError(f"encoder {encoder!r} is not for tables; they have {_ENCODER!r}")
         return features.vectors(content, state)
@@ -90,14 +92,15 @@ class Tabular:
         bounds = TabularQuality.model_validate(options or {})
         return [
             Rule("n_present_cells", "null", 1, float("inf"), "drop", "every cell is missing"),
-            Rule("missing_fraction", "mostly_missing", 0, bounds.max_missing_fraction, "flag", "too little of the row is there"),
+            Rule("missing_fraction", "mostly_missing", 0, bounds.max_missing_fraction, "flag",
+                 "too little of the row is there"),
         ]
 
     def perturb(self, cells: Mapping[str, Any], seed: int, options: Any) -> tuple[dict[str, Any], str]:
         """Move every number by a normal share of its size; whole numbers stay whole, words stay as they are.
 
-        >>> MODALITY.perturb({"a": 100.0, "b": "x"}, 0, None)
-        ({'a': 100.25146044186652, 'b': 'x'}, '1 number moved by up to 0.25 % (seed 0)')
+        >>> MODALITY.perturb({"a": 1000, "b": "x"}, 0, None)
+        ({'a': 1003, 'b': 'x'}, '1 number moved by up to 0.3 % (seed 0)')
         """
         share = TabularAugment.model_validate(options or {}).jitter_fraction
         draw, out, moves = np.random.default_rng(seed), dict(cells), []

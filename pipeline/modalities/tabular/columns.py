@@ -22,8 +22,8 @@ def fit(content: pa.Table) -> dict[str, Any]:
     """Learn from train rows what each column holds.
 
     {"numbers": {column: {"mean", "std", "median", "whole"}}, "categories": {column: [value, ...]}}. A string
-    column holds numbers when at least 90 % of its filled cells are finite numbers. A column of numbers without any
-    is learnt as mean, std, median 0, 1, None.
+    column holds numbers when at least 90 % of its filled cells are finite numbers. A column of numbers that
+    are all missing is learnt as mean 0, std 1, median None.
 
     >>> fit(pa.table({"a": [1.0, None, 3.0], "b": ["x", "y", "x"], "c": ["7", "?", "9"]}))["numbers"]["c"]
     {'mean': 8.0, 'std': 1.0, 'median': 8.0, 'whole': True}
@@ -75,20 +75,23 @@ def is_number(kind: pa.DataType) -> bool:
 
 def is_content(kind: pa.DataType) -> bool:
     """Whether a column of this type can be content of a table: numbers, strings, true and false."""
-    return is_number(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    strings = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return is_number(kind) or pa.types.is_boolean(kind) or strings
 
 
 def cells_missing(content: pa.Table) -> np.ndarray:
     """(n, columns) bool: null, not a number, not finite, or blank."""
     out = np.zeros((content.num_rows, content.num_columns), bool)
     for k, name in enumerate(content.column_names):
-        column = content[name]
-        out[:, k] = np.isnan(numbers(column)) if is_number(column.type) else [c is None for c in categories(column)]
+        if is_number(content[name].type):
+            out[:, k] = np.isnan(numbers(content[name]))
+        else:
+            out[:, k] = [cell is None for cell in categories(content[name])]
     return out
 
 
 def split_columns(content: pa.Table, state: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the columns of numbers and of words, by name. Raises `ValueError` when the state knows one not."""
+    """Return the columns of numbers and of words, by name. Raises `ValueError` for one the state lacks."""
     for name in content.column_names:
         if name not in state["numbers"] and name not in state["categories"]:
             raise ValueError(f"column {name!r} was not there when the modality learnt from the train rows")

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.modalities import Shingles
-from pipeline.modalities.tabular.columns import categories, fit, numbers, split_columns
+from pipeline.modalities.tabular.columns import categories, fit, is_number, numbers, split_columns
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -35,7 +35,7 @@ def vectors(content: pa.Table, state: Mapping[str, Any]) -> np.ndarray:
 
 
 def bins(content: pa.Table, is_train: np.ndarray) -> csr_matrix:
-    """(n, f) float32 one-hot, CSR: tenths of each number by the train quantiles, missing apart; then categories."""
+    """(n, f) float32 one-hot, CSR: the tenth of the train rows a number is in, or missing; categories."""
     from scipy.sparse import csr_matrix
 
     train = content.filter(pa.array(np.asarray(is_train, dtype=bool)))
@@ -62,7 +62,7 @@ def cell_sets(content: pa.Table) -> Shingles:
     for k, name in enumerate(content.column_names):
         texts = _values(content[name])
         of_text = {text: _hash(f"{name}={text}") for text in set(texts) if text is not None}
-        hashes[:, k] = [of_text.get(text, 0) for text in texts]  # type: ignore[arg-type]
+        hashes[:, k] = [0 if text is None else of_text[text] for text in texts]
         there[:, k] = [text is not None for text in texts]
     order = np.argsort(np.where(there, hashes, np.uint64(2**64 - 1)), axis=1, kind="stable")
     hashes, there = np.take_along_axis(hashes, order, 1), np.take_along_axis(there, order, 1)
@@ -71,8 +71,6 @@ def cell_sets(content: pa.Table) -> Shingles:
 
 
 def _values(column: pa.ChunkedArray) -> list[str | None]:
-    from pipeline.modalities.tabular.columns import is_number
-
     if is_number(column.type):
         return [None if np.isnan(value) else f"{value + 0.0:.3g}" for value in numbers(column)]
     return [None if value is None else value.casefold() for value in categories(column)]
@@ -81,9 +79,10 @@ def _values(column: pa.ChunkedArray) -> list[str | None]:
 def _one_hot(values: list[str | None], known: list[str]) -> np.ndarray:
     """(n, len(known)) float32."""
     where = {value: k for k, value in enumerate(known)}
-    codes = np.array([where.get(value, len(known)) if value is not None else len(known) for value in values], np.int64)
+    other = len(known)
+    codes = np.array([other if value is None else where.get(value, other) for value in values], np.int64)
     return np.eye(len(known) + 1, dtype=np.float32)[codes][:, : len(known)]
 
 
 def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

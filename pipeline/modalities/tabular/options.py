@@ -13,9 +13,9 @@ class TabularClean(BaseModel, frozen=True, extra="forbid"):
     """What `clean` repairs in a cell of a table."""
 
     whitespace: bool = Field(True, description="outer whitespace and runs of it in strings")
-    fill: Literal["median", "mean", "none"] = Field("median", description="what a missing number becomes, from train rows")
-    missing: tuple[str, ...] = Field(MISSING, description="strings that mean missing, in columns that hold numbers")
-    missing_in_text: bool = Field(False, description="these strings mean missing in columns of words too, and become null")
+    fill: Literal["median", "mean", "none"] = Field("median", description="what missing numbers become")
+    missing: tuple[str, ...] = Field(MISSING, description="strings that mean missing in columns of numbers")
+    missing_in_text: bool = Field(False, description="the same in columns of words, which become null")
 
 
 class TabularQuality(BaseModel, frozen=True, extra="forbid"):
@@ -27,4 +27,4 @@ class TabularQuality(BaseModel, frozen=True, extra="forbid"):
 class TabularAugment(BaseModel, frozen=True, extra="forbid"):
     """How `augment` varies a row of a table."""
 
-    jitter_fraction: float = Field(0.02, gt=0, le=1, description="standard deviation of the change of a number, of its size")
+    jitter_fraction: float = Field(0.02, gt=0, le=1, description="standard deviation of changes, of a number")

@@ -13,10 +13,10 @@ from pipeline.modalities.tabular.options import TabularClean
 def repair(column: str, cell: Any, options: TabularClean, state: Mapping[str, Any]) -> tuple[Any, list[str]]:
     """Return the repaired cell and what was wrong; the same cell and [] when nothing was. Idempotent.
 
-    Missing numbers become the median (or mean) of the train rows, rounded where the column holds whole numbers.
-    Words stay words: `NA` is a value in a column of words, unless `missing_in_text` says otherwise.
+    Missing numbers become the median (or mean) of the train rows, rounded in columns of whole numbers. Words
+    stay words: `NA` is a value in a column of words, unless `missing_in_text` says otherwise.
 
-    >>> state = {"numbers": {"age": {"mean": 40.0, "std": 9.0, "median": 38.0, "whole": True}}, "categories": {"job": []}}
+    >>> state = {"numbers": {"age": {"mean": 40.0, "std": 9.0, "median": 38.0, "whole": True}}}
     >>> repair("age", None, TabularClean(), state), repair("age", "?", TabularClean(), state)
     ((38, ['missing, now the train median 38']), ('38', ["'?' means missing, now the train median 38"]))
     >>> repair("job", " NA  ", TabularClean(), state)

@@ -19,8 +19,9 @@ from pipeline.modalities.text import encoder
 from pipeline.modalities.text.columns import strings
 from pipeline.modalities.text.options import TextAugment, TextClean, TextQuality
 
-_USUAL_NAMES = ("text", "body", "content", "review", "sentence", "document", "article", "comment", "message", "tweet",
-                "post", "question", "utterance", "query", "description", "abstract", "email", "transcript")
+_USUAL_NAMES = ("text", "body", "content", "review", "sentence", "document", "article", "comment", "message",
+                "tweet", "post", "question", "utterance", "query", "description", "abstract", "email",
+                "transcript")
 _LOOKED_AT = 1_000  # rows that a guess looks at
 
 
@@ -28,11 +29,12 @@ class Text:
     """The text modality; see `pipeline.modalities.Modality` for the contract."""
 
     name = "text"
-    stage_options: Mapping[str, type[BaseModel]] = {"clean": TextClean, "quality": TextQuality, "augment": TextAugment}
+    stage_options: Mapping[str, type[BaseModel]] = {
+        "clean": TextClean, "quality": TextQuality, "augment": TextAugment}
     encoders: Mapping[str, str] = encoder.ENCODERS
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
-        """Guess: a string column with a usual name, else the longest one whose cells are more than a word or two.
+        """Guess: a string column with a usual name, else the longest one if it holds more than a word or two.
 
         >>> MODALITY.content_columns(pa.table({"id": ["1"], "Text": ["so it is"], "y": ["a"]}), {"y"})
         ('Text',)
@@ -43,8 +45,8 @@ class Text:
         for usual in _USUAL_NAMES:
             if usual in by_name:
                 return (by_name[usual],)
-        best = max((_length(table[name].slice(0, _LOOKED_AT)) + (name,) for name in free), default=(0.0, 0.0, ""))
-        mean_chars, mean_gaps, name = best
+        lengths = [(*_length(table[name].slice(0, _LOOKED_AT)), name) for name in free]
+        mean_chars, mean_gaps, name = max(lengths, default=(0.0, 0.0, ""))
         return (name,) if mean_gaps >= 2 or mean_chars >= 50 else ()
 
     def fit(self, content: pa.Table) -> dict[str, Any]:
@@ -96,9 +98,10 @@ class Text:
             Rule("length_chars", "null", 1, most, "drop", "the text is empty"),
             Rule("n_words", "too_short", bounds.min_words, most, bounds.short, "too few words to learn from"),
             Rule("n_words", "too_long", 0, bounds.max_words, "flag", "more words than a text should have"),
-            Rule("nonletter_fraction", "gibberish", 0, bounds.max_nonletter_fraction, "flag", "mostly digits and symbols"),
-            Rule("repeated_trigram_fraction", "low_information", 0, bounds.max_repeated_trigram_fraction, "flag",
-                 "the text mostly repeats itself"),
+            Rule("nonletter_fraction", "gibberish", 0, bounds.max_nonletter_fraction, "flag",
+                 "mostly digits and symbols"),
+            Rule("repeated_trigram_fraction", "low_information", 0, bounds.max_repeated_trigram_fraction,
+                 "flag", "the text mostly repeats itself"),
         ]
 
     def perturb(self, cells: Mapping[str, Any], seed: int, options: Any) -> tuple[dict[str, Any], str]:
@@ -108,13 +111,15 @@ class Text:
         return perturb_cells(cells, seed, TextAugment.model_validate(options or {}))
 
     def show(self, cells: Mapping[str, Any]) -> str:
-        """Return the text; of several columns each under its name.
+        r"""Return the text; of several columns each under its name.
 
         >>> MODALITY.show({"title": "A", "body": None}), MODALITY.show({"text": "B"})
-        ('title: A\\nbody: ', 'B')
+        ('title: A\nbody: ', 'B')
         """
         texts = {column: "" if cell is None else str(cell) for column, cell in cells.items()}
-        return next(iter(texts.values())) if len(texts) == 1 else "\n".join(f"{c}: {t}" for c, t in texts.items())
+        if len(texts) == 1:
+            return next(iter(texts.values()))
+        return "\n".join(f"{column}: {text}" for column, text in texts.items())
 
 
 MODALITY: Modality = Text()

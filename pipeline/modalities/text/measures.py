@@ -13,8 +13,8 @@ import pyarrow as pa
 from pipeline.modalities.text.columns import buffers, joined
 
 _LETTER, _DIGIT, _UPPER, _SPACE, _ALONE, _MARK = (np.uint8(1 << k) for k in range(6))
-# Scripts that write no spaces between words (Thai, Lao, Myanmar, Khmer, kana, Han): each character counts as a word.
-_NO_SPACES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0x20000, 0x323AF))
+# Thai and Lao, Myanmar, Khmer, kana, Han: no spaces between words, so each letter counts as a word.
+_NO_SPACES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF))
 _KNOWN = 0x20000  # code points above are Han or nothing that text uses
 _ROWS = 2_048  # rows measured at a time: bounds the memory that code points take
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"]+", re.IGNORECASE)
@@ -67,14 +67,19 @@ def _measure(texts: pa.LargeStringArray) -> pd.DataFrame:
         "repeated_line_fraction": _share(n_lines - n_kinds_of_line, n_lines),
         "repeated_trigram_fraction": _share(trigrams - kinds_of_trigram, trigrams),
         "distinct_word_fraction": _share(kinds, tokens),
-        "n_urls": np.array([len(_URL.findall(t)) if "://" in t or "www." in t.lower() else 0 for t in cells], np.int64),
-        "n_emails": np.array([len(_EMAIL.findall(t)) if "@" in t else 0 for t in cells], np.int64),
+        "n_urls": _matches(_URL, cells, ("://", "www.", "WWW.", "Www.")),
+        "n_emails": _matches(_EMAIL, cells, ("@",)),
     })
+
+
+def _matches(pattern: re.Pattern[str], cells: list[str], hints: tuple[str, ...]) -> np.ndarray:
+    """(n,) int64; only texts that hold one of the hints are searched."""
+    return np.array([len(pattern.findall(t)) if any(h in t for h in hints) else 0 for t in cells], np.int64)
 
 
 def _characters(cells: list[str]) -> dict[str, np.ndarray]:
     """Count kinds of characters, words and the longest run, (n,) int64 each, for all texts in one pass."""
-    points = np.frombuffer("\n".join([*cells, ""]).encode("utf-32-le", "surrogatepass"), np.uint32)  # ends in "\n"
+    points = np.frombuffer("\n".join([*cells, ""]).encode("utf-32-le"), np.uint32)  # each text and its "\n"
     length = np.array([len(text) for text in cells], np.int64)
     starts = np.cumsum(length + 1) - (length + 1)
     kinds = _kinds()[np.minimum(points, _KNOWN)]
@@ -109,9 +114,10 @@ def _kinds() -> np.ndarray:
     kinds = np.zeros(_KNOWN + 1, np.uint8)
     for point in range(_KNOWN):
         char = chr(point)
+        is_mark = point > 0x2FF and unicodedata.category(char)[0] == "M"
         kinds[point] = (_LETTER * char.isalpha() | _DIGIT * char.isdecimal() | _UPPER * char.isupper()
-                        | _SPACE * char.isspace() | _MARK * (point > 0x2FF and unicodedata.category(char)[0] == "M"))
-    for low, high in _NO_SPACES[:-1]:
+                        | _SPACE * char.isspace() | _MARK * is_mark)
+    for low, high in _NO_SPACES:
         kinds[low : high + 1] |= _ALONE * ((kinds[low : high + 1] & _LETTER) != 0)
     kinds[_KNOWN] = _LETTER | _ALONE
     return kinds

@@ -22,8 +22,8 @@ class TextQuality(BaseModel, frozen=True, extra="forbid"):
 
     min_words: int = Field(3, ge=0, description="a text with fewer words is too short")
     max_words: int = Field(50_000, ge=1, description="a text with more words is too long")
-    max_nonletter_fraction: float = Field(0.5, gt=0, le=1, description="digits and symbols among visible characters")
-    max_repeated_trigram_fraction: float = Field(0.5, gt=0, le=1, description="word 3-grams that were there before")
+    max_nonletter_fraction: float = Field(0.5, gt=0, le=1, description="share of digits and symbols")
+    max_repeated_trigram_fraction: float = Field(0.5, gt=0, le=1, description="word 3-grams there before")
     short: Literal["flag", "drop"] = Field("flag", description="what to do with a text that is too short")
 
 
@@ -33,4 +33,4 @@ class TextAugment(BaseModel, frozen=True, extra="forbid"):
     operations: tuple[Operation, ...] = Field(
         ("keyboard", "swap_letters", "swap_words", "delete_words", "misspell"), min_length=1)
     words_fraction: float = Field(0.1, gt=0, le=1, description="words to change, of those looked at")
-    max_words: int = Field(200, ge=2, le=5_000, description="words looked at in one text; the others stay as they are")
+    max_words: int = Field(200, ge=2, le=5_000, description="words looked at in one text; the others stay")

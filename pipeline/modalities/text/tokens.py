@@ -67,7 +67,9 @@ def words(data: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def runs(offsets: np.ndarray, hashes: np.ndarray, shortest: int, longest: int) -> tuple[np.ndarray, np.ndarray]:
+def runs(
+    offsets: np.ndarray, hashes: np.ndarray, shortest: int, longest: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Hash every run of `shortest` to `longest` successive words. Cost: O(words x longest)."""
     n = offsets.size - 1
     out = np.empty(hashes.size * (longest - shortest + 1), np.uint64)
@@ -87,13 +89,15 @@ def runs(offsets: np.ndarray, hashes: np.ndarray, shortest: int, longest: int) -
 
 
 @njit(cache=True, nogil=True)
-def characters(points: np.ndarray, edges: np.ndarray, shortest: int, longest: int) -> tuple[np.ndarray, np.ndarray]:
+def characters(
+    points: np.ndarray, edges: np.ndarray, shortest: int, longest: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Hash every run of characters inside words, each word with one space on either side.
 
     points : (characters,) uint32 code points. Cost: O(characters x longest).
     """
     n = edges.size - 1
-    size = 2 * (edges[n] - edges[0]) + n + 2  # padded characters: a word of one has three, and a space after it
+    size = 2 * (edges[n] - edges[0]) + n  # with the padding: a word of one letter has three characters
     out = np.empty(size * (longest - shortest + 1), np.uint64)
     offsets = np.zeros(n + 1, np.int64)
     m = 0
@@ -147,9 +151,7 @@ def distinct(offsets: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.nd
 @njit(cache=True, nogil=True)
 def _sorted(values: np.ndarray) -> np.ndarray:
     size = values.size
-    bits = 1
-    while (1 << bits) < size:
-        bits += 1
+    bits = max(int(np.ceil(np.log2(max(size, 2)))), 1)
     shift = np.uint64(64 - bits)
     ends = np.zeros((1 << bits) + 1, np.int64)
     for v in values:
@@ -158,9 +160,9 @@ def _sorted(values: np.ndarray) -> np.ndarray:
         ends[b + 1] += ends[b]
     out = np.empty(size, np.uint64)
     for v in values:
-        b = np.int64(v >> shift)
-        out[ends[b]] = v
-        ends[b] += 1
+        bucket = np.int64(v >> shift)
+        out[ends[bucket]] = v
+        ends[bucket] += 1
     for j in range(1, size):
         v, k = out[j], j
         while k > 0 and out[k - 1] > v:

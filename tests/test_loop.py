@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from loop_data import write_recipe
+
+from finetune.loop import improve
+from finetune.record import commit, summarize
+from finetune.settings import Training
+from pipeline.ledger import why
+from pipeline.recipe import load_recipe
+from pipeline.run import replay
+from pipeline.signals.engine import Engine
+from pipeline.store import Store
+
+
+def loop(recipe, store, workers=1, **more):
+    plan = load_recipe(recipe, (), Training)
+    engine = Engine(plan.signals, store, workers)
+    return improve(plan, store, engine, **more), engine
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Store and outcome of one run in which the class film is spoilt."""
+    folder = tmp_path_factory.mktemp("loop")
+    recipe, store = write_recipe(folder, weak="film"), Store(folder / "workspace")
+    outcome, engine = loop(recipe, store)
+    return recipe, store, outcome, commit(outcome, store, engine)
+
+
+def focus(turn):
+    return {s.name: s.focus for s in turn.stages if hasattr(s, "focus")}
+
+
+def test_a_blank_evaluation_changes_nothing(shared):
+    recipe, store, _, _ = shared
+    blank, _ = loop(recipe, store, blank_evaluation=True)
+    assert [s.model_dump() for s in blank.rounds[1].stages] == [s.model_dump() for s in blank.rounds[0].stages]
+    assert blank.rounds[1].changes == []
+
+
+@pytest.mark.parametrize(("weak", "other"), [("film", "money"), ("money", "film")])
+def test_a_weak_slice_names_itself_and_changes_the_next_round(weak, other, shared, tmp_path):
+    recipe = write_recipe(tmp_path, weak=weak)
+    store = shared[1]
+    outcome, _ = loop(recipe, store)
+    blank, _ = loop(recipe, store, blank_evaluation=True)
+    one, two = outcome.rounds
+    assert all(f == () for f in focus(one).values())
+    assert any(f"label={weak}" in f for f in focus(two).values())
+    assert not any(f"label={other}" in f for f in focus(two).values())
+    assert any(f"label={weak}" in line for line in two.changes)
+    steps = {s.stage.name: s for s in two.steps}
+    blanked = {s.stage.name: s for s in blank.rounds[1].steps}
+    assert steps["augment"].findings.edits.num_rows > 0 == blanked["augment"].findings.edits.num_rows
+    assert not steps["rebalance"].findings.edits.equals(blanked["rebalance"].findings.edits)
+    assert steps["label_noise"].findings.metrics["probabilities"] != blanked["label_noise"].findings.metrics["probabilities"]
+
+
+def test_the_same_run_twice_computes_nothing(shared):
+    recipe, store, outcome, number = shared
+    started = time.monotonic()
+    again, engine = loop(recipe, store)
+    assert engine.computed == []
+    assert all(s.cached for r in again.rounds for s in r.steps)
+    assert commit(again, store, engine) == number and store.runs()[-1] == number
+    assert time.monotonic() - started < 10
+
+
+def test_replaying_the_accepted_edits_gives_the_curated_data(shared):
+    _, _, outcome, _ = shared
+    root, last = outcome.opened.dataset, outcome.rounds[-1]
+    kept = [s for r in outcome.rounds[:-1] if r.accepted for s in r.steps if not s.stage.rebuilt]
+    assert last.accepted
+    assert replay(root, [*kept, *last.steps], rebuilt=True).fingerprint == outcome.curated.fingerprint
+
+
+def test_every_stage_adds_up_by_ids(shared):
+    for turn in shared[2].rounds:
+        for step in turn.steps:
+            f = step.facts
+            assert f["rows_in"] + f["added"] == f["rows_out"] + f["dropped"]
+
+
+def test_the_run_folder_holds_everything(shared):
+    _, store, outcome, number = shared
+    folder = store.root / "runs" / str(number)
+    for name in ("dataset.parquet", "ledger.parquet", "issues.parquet", "evaluation.json", "report.html", "report.json"):
+        assert (folder / name).stat().st_size > 100, name
+    about = json.loads((folder / "model" / "assay_dataset.json").read_text())
+    assert about["fingerprint"] == outcome.curated.fingerprint
+    facts = summarize(store, number)
+    assert facts["run"] == number and "report.html" in facts["text"]
+    assert store.head()["run"] == number
+
+
+def test_why_tells_a_rows_life(shared):
+    _, store, outcome, _ = shared
+    dropped = sorted(set(outcome.opened.dataset.ids) - set(outcome.curated.ids))
+    told = "\n".join(why(store, dropped[0]))
+    assert "read from" in told and "dropped it as exact_duplicate" in told and "is not in the curated" in told
+    with pytest.raises(KeyError, match="no row"):
+        why(store, "nobody")
+
+
+@pytest.mark.parametrize("how", ["two workers", "another hash seed"])
+def test_the_fingerprint_is_the_same_however_it_is_run(how, tmp_path):
+    recipe = write_recipe(tmp_path, rounds=1)
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from test_loop import loop\nfrom pipeline.store import Store\n"
+        "if __name__ == '__main__':\n"
+        "    print(loop(sys.argv[1], Store(sys.argv[2]), int(sys.argv[3]))[0].curated.fingerprint)\n"
+    )
+    script = tmp_path / "run.py"
+    script.write_text(code)
+
+    def fingerprint(name, workers, seed):
+        env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.getcwd()}
+        command = [sys.executable, str(script), str(recipe), str(tmp_path / name), workers]
+        return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+    other = ("2", "1") if how == "two workers" else ("1", "2")
+    assert fingerprint("a", "1", "1") == fingerprint("b", *other)
+
+
+def test_the_layers_keep_their_distance():
+    code = "import sys, {}; print(sorted(m for m in sys.modules if m.split('.')[0] in {}))"
+    for module, banned in (
+        ("pipeline", ("prefect", "torch", "transformers", "finetune", "flows", "sklearn")),
+        ("pipeline.run, pipeline.audit, pipeline.signals.engine", ("prefect", "torch", "transformers", "finetune", "flows")),
+        ("finetune.loop, finetune.train, finetune.record", ("prefect", "flows")),
+    ):
+        done = subprocess.run([sys.executable, "-c", code.format(module, banned)], check=True, capture_output=True, text=True)
+        assert done.stdout.strip() == "[]", f"{module} imports {done.stdout}"
