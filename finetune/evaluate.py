@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,12 @@ class Evaluation:
     def from_json(cls, facts: dict[str, Any]) -> Evaluation:
         """Return an evaluation that `to_json` wrote, without its predictions."""
         return cls(**{**facts, "slices": tuple(SliceResult(**s) for s in facts["slices"])})
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], predictions: pa.Table) -> Evaluation:
+        """Return the evaluation that `to_json` wrote, with its table of predictions."""
+        slices = tuple(SliceResult(**s) for s in values["slices"])
+        return cls(**{**values, "slices": slices, "predictions": predictions})
 
 
 def evaluate(

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
+from finetune.compare import compare
 from finetune.crossfit import cross_fit
-from finetune.evaluate import Evaluation, compare, evaluate, replicate_predictions
+from finetune.evaluate import Evaluation, evaluate
+from finetune.replicates import Replicates, replicate_predictions
 from finetune.settings import Training
 from finetune.train import fit
 from pipeline.code import code_digest
@@ -17,34 +24,53 @@ from pipeline.dataset import Dataset
 from pipeline.signals.engine import Engine, Given
 from pipeline.store import Store, read_parquet, write_parquet
 
+MODEL, PREDICTIONS, PRED_PROBS = "model", "predictions.parquet", "pred_probs.parquet"
+
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A trained model's folder, its evaluation, and the out-of-fold probabilities of its train rows."""
+    """A training's evaluation on one split; `folder / "model"` is there when the model was kept."""
 
     folder: Path
     evaluation: Evaluation
-    pred_probs: Given
 
 
 def judge(
-    data: Dataset, training: Training, engine: Engine, store: Store, seed: int, split: str = "validation"
+    data: Dataset,
+    training: Training,
+    engine: Engine,
+    store: Store,
+    seed: int,
+    split: str = "validation",
+    keep: bool = False,
 ) -> Judged:
-    """Fit on the train rows, evaluate on `split`, cross-fit the train rows by the probe. Computed once per key."""
+    """Fit on the train rows and evaluate on `split`, once per key. `keep` keeps the model beside the evaluation."""
 
     def make(folder: Path) -> dict[str, Any]:
-        model = fit(data, training, engine, seed, folder / "model")
-        evaluation = evaluate(model, data, split, engine, seed=seed)
+        place = nullcontext(str(folder / MODEL)) if keep else TemporaryDirectory(prefix="assay-")
+        with place as model_folder:
+            model = fit(data, training, engine, seed, Path(model_folder))
+            evaluation = evaluate(model, data, split, engine, seed=seed)
+        write_parquet(folder / PREDICTIONS, evaluation.predictions)
+        return evaluation.to_json()
+
+    folder, facts = store.artifact(_key("judge", data, training, engine, seed, f"{split}/{keep}"), make)
+    return Judged(folder, Evaluation.from_json(facts, read_parquet(folder / PREDICTIONS)))
+
+
+def learn_signals(data: Dataset, training: Training, engine: Engine, store: Store, seed: int) -> Given:
+    """Cross-fit the curated rows by the probe: what training gives back to the next round, once per key."""
+
+    def make(folder: Path) -> dict[str, Any]:
         given = cross_fit(data, training, engine, seed)
-        write_parquet(folder / "pred_probs.parquet", given.table)
-        return {"evaluation": evaluation.to_json(), "origin": given.origin}
+        write_parquet(folder / PRED_PROBS, given.table)
+        return {"origin": given.origin}
 
-    folder, facts = store.artifact(_key("judge", data, training, engine, seed, split), make)
-    given = Given("pred_probs", read_parquet(folder / "pred_probs.parquet"), facts["origin"])
-    return Judged(folder / "model", Evaluation.from_json(facts["evaluation"]), given)
+    folder, facts = store.artifact(_key("cross-fit", data, training, engine, seed, ""), make)
+    return Given("pred_probs", read_parquet(folder / PRED_PROBS), facts["origin"])
 
 
-def compare_on(
+def compare_by_probe(
     raw: Dataset,
     curated: Dataset,
     training: Training,
@@ -54,7 +80,7 @@ def compare_on(
     replicates: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the paired comparison of raw and curated on the same held-out rows with the same settings."""
+    """Return the paired, replicated comparison of raw and curated on the same held-out rows, once per key."""
 
     def make(folder: Path) -> dict[str, Any]:
         sides = [
@@ -66,7 +92,30 @@ def compare_on(
     return store.artifact(key, make)[1]
 
 
+def compare_judged(raw: Sequence[Judged], curated: Sequence[Judged], seed: int) -> dict[str, Any]:
+    """Return the paired comparison of fine-tuned models, one of each side for each seed."""
+    return compare(_replicates(raw), _replicates(curated), seed=seed).to_json()
+
+
+def _replicates(judged: Sequence[Judged]) -> Replicates:
+    tables = [j.evaluation.predictions for j in judged]
+    first = tables[0]
+    classes = tuple(sorted({c for t in tables for c in t["predicted"].to_pylist()}))
+    place = {name: k for k, name in enumerate(classes)}
+    return Replicates(
+        row_ids=tuple(first["row_id"].to_pylist()),
+        labels=tuple(first["label"].to_pylist()),
+        clusters=tuple(map(str, first["cluster"].to_pylist())),
+        classes=classes,
+        predicted=np.array([[place[c] for c in t["predicted"].to_pylist()] for t in tables], dtype=np.int64),
+        method=judged[0].evaluation.method,
+    )
+
+
 def _key(what: str, data: Dataset, training: Training, engine: Engine, seed: int, detail: str) -> str:
-    parts = [what, data.fingerprint, training.model_dump_json(), engine.settings, seed, detail,
-             code_digest("finetune", "pipeline.signals", f"pipeline.modalities.{data.modality}")]  # fmt: skip
+    code = code_digest(
+        "finetune", "pipeline.signals", "pipeline.crossfit", f"pipeline.modalities.{data.modality}"
+    )
+    given = [g.digest for g in engine.given if g.name == "embeddings"]
+    parts = [what, data.fingerprint, training.model_dump_json(), engine.settings, given, seed, detail, code]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

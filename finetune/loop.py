@@ -16,7 +16,7 @@ from typing import Any
 
 from finetune.evaluate import Evaluation
 from finetune.feedback import next_stages
-from finetune.judge import Judged, compare_on, judge
+from finetune.judge import MODEL, Judged, compare_by_probe, compare_judged, judge, learn_signals
 from finetune.settings import Training
 from pipeline.apply import apply
 from pipeline.code import code_digest
@@ -101,17 +101,9 @@ def improve(
             f"evaluate round {number}", judge, turn.curated, screen, engine, store, recipe.seed
         )
         turn.comparison = call(
-            f"compare round {number}",
-            compare_on,
-            root,
-            turn.curated,
-            screen,
-            engine,
-            store,
-            "validation",
-            recipe.loop.replicates,
-            recipe.seed,
-        )
+            f"compare round {number}", compare_by_probe, root, turn.curated, screen, engine, store, "validation",
+            recipe.loop.replicates, recipe.seed,
+        )  # fmt: skip
         turn.accepted, turn.because = _verdict(turn.comparison, recipe)
         log(f"round {number}: {turn.because}")
         if turn.accepted:
@@ -122,7 +114,8 @@ def improve(
             curated = replay(root, accepted)
         if not blank_evaluation:
             evaluation = turn.judged.evaluation
-            engine.bring(turn.judged.pred_probs)
+            name = f"cross-fit round {number}"
+            engine.bring(call(name, learn_signals, turn.curated, screen, engine, store, recipe.seed))
     log(f"scoring the test split once: raw and curated, {training.method}")
     final = call("final", _final, root, curated, training, screen, engine, store, recipe)
     return Outcome(recipe, training, opened, rounds, raw, curated, final, Path(final["model_folder"]),
@@ -174,14 +167,18 @@ def _final(
 ) -> dict[str, Any]:
     """Open the test split once: the chosen method on raw and curated, and the probe's replicated comparison."""
     split = "test" if (root.splits == "test").any() else "validation"
-    raw = judge(root, training, engine, store, recipe.seed, split)
-    best = judge(curated, training, engine, store, recipe.seed, split)
+    seeds = range(1 if training.method == "probe" else training.seeds)
+    raw = [judge(root, training, engine, store, recipe.seed + k, split) for k in seeds]
+    best = [judge(curated, training, engine, store, recipe.seed + k, split, keep=not k) for k in seeds]
     comparisons = [
-        compare_on(root, curated, screen, engine, store, split, recipe.loop.replicates, recipe.seed)
+        compare_by_probe(root, curated, screen, engine, store, split, recipe.loop.replicates, recipe.seed)
     ]
     if training.method != "probe":
-        comparisons.insert(
-            0, compare_on(root, curated, training, engine, store, split, training.seeds, recipe.seed)
-        )
-    return {"split": split, "raw": raw.evaluation.to_json(), "curated": best.evaluation.to_json(),
-            "comparisons": comparisons, "model_folder": str(best.folder)}  # fmt: skip
+        comparisons.insert(0, compare_judged(raw, best, recipe.seed))
+    return {
+        "split": split,
+        "raw": raw[0].evaluation.to_json(),
+        "curated": best[0].evaluation.to_json(),
+        "comparisons": comparisons,
+        "model_folder": str(best[0].folder / MODEL),
+    }

@@ -91,7 +91,7 @@ def poisson_draws(data: Dataset, n_replicates: int, seed: int) -> np.ndarray:
     cdf = np.cumsum(np.exp(-1.0) / factorials)  # of Poisson(1); 18 or more has probability 6e-17
     out = np.zeros((n_replicates, data.n_rows), dtype=np.int64)
     for r in range(n_replicates):
-        uniform = (_mixed(keys + np.uint64(r) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(11)) / 2.0**53
+        uniform = (_mixed(keys + np.uint64(r * 0x9E3779B97F4A7C15 % 2**64)) >> np.uint64(11)) / 2.0**53
         counts = np.searchsorted(cdf, uniform, side="right")
         out[r] = counts[first]
         for i, of_row in several:

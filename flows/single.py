@@ -20,7 +20,7 @@ def audit_data(
     plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log
 ) -> tuple[dict[str, Any], str]:
     """Run every detector, change nothing, write tables and report into `out`."""
-    from pipeline.audit import DETECTORS, audit_dataset
+    from pipeline.auditing import DETECTORS, audit_dataset
 
     store = Store(workspace)
     opened = _open(plan, store, log)

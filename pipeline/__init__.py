@@ -15,7 +15,7 @@ __all__ = ["audit"]
 def __getattr__(name: str) -> Any:
     """Import `audit` when it is first asked for, so that `import pipeline` stays light."""
     if name == "audit":
-        from pipeline.audit import audit
+        from pipeline.auditing import audit
 
         return audit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,8 +6,8 @@
    too large.
 2. The views are mixed by the weights that maximise the out-of-fold likelihood of the given labels (EM over
    the simplex), so a view that predicts badly gets a weight near 0.
-3. Rows whose label the mixture finds less than half as likely as another are left out and all is fitted once
-   more (`passes`): a wrong label then no longer teaches the others' model. They still get probabilities.
+3. Rows whose label the mixture finds less than a quarter as likely as another are left out and all is fitted
+   once more (`passes`): a wrong label then no longer teaches the others' model. They still get probabilities.
 
 Every fit runs on one thread and is a function of its arguments, so worker processes do not change a bit.
 """
@@ -23,7 +23,7 @@ import numpy as np
 
 EM_STEPS = 100
 SEARCH_ROWS = 4000  # C is chosen on so many labelled rows
-SUSPECT_RATIO = 2.0  # another label is so many times as likely as the given one
+SUSPECT_RATIO = 4.0  # another label is so many times as likely as the given one
 MOST_FACTOR = 10.0  # by which balancing may multiply a row's weight
 FLOOR = 1e-12  # probability below which logarithms stop
 

@@ -16,8 +16,8 @@ import numpy as np
 from numba import njit
 
 BANDS, ROWS = 42, 3  # 126 slots; ROWS = 4 would find only 0.87 of pairs at similarity 0.5
-ALL_PAIRS_MEMBERS = 64  # a bucket of up to so many train sets links all with all
-LINKS = 32  # in a larger one a member links with so many of those that follow it
+ALL_PAIRS_MEMBERS = 32  # a bucket of up to so many train sets links all with all
+LINKS = 8  # in a larger one a member links with so many of those that follow it
 
 
 def _parameters() -> tuple[np.ndarray, np.ndarray]:

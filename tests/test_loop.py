@@ -134,7 +134,7 @@ def test_the_layers_keep_their_distance():
     code = "import sys, {}; print(sorted(m for m in sys.modules if m.split('.')[0] in {}))"
     for module, banned in (
         ("pipeline", ("prefect", "torch", "transformers", "finetune", "flows", "sklearn")),
-        ("pipeline.run, pipeline.audit, pipeline.signals.engine", ("prefect", "torch", "transformers", "finetune", "flows")),
+        ("pipeline.run, pipeline.auditing, pipeline.signals.engine", ("prefect", "torch", "transformers", "finetune", "flows")),
         ("finetune.loop, finetune.train, finetune.record", ("prefect", "flows")),
     ):
         done = subprocess.run([sys.executable, "-c", code.format(module, banned)], check=True, capture_output=True, text=True)

@@ -82,7 +82,8 @@ def test_refuses_vectors_that_are_not_finite():
 
 def test_the_signal_gives_the_same_bytes_with_more_workers_and_reads_what_it_wrote():
     vectors = vectors_of(900)
-    rows = {"row_id": [f"{i:04}" for i in range(900)], "text": ["x"] * 900, "split": ["train", "train", "test"] * 300}
+    rows = {"row_id": [f"{i:04}" for i in range(900)], "text": ["x"] * 900,
+            "split": ["train", "train", "test"] * 300}
     data = Dataset.of(rows, Roles(content=("text",)), "text")
     signal = NeighborGraph(k=4)
     one, three = (signal.compute(data, {"embeddings": vectors}, Engine(workers=w)) for w in (1, 3))

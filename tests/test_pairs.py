@@ -38,20 +38,21 @@ def as_dict(found):
 
 @pytest.mark.parametrize("size", [8, 200])
 def test_finds_what_comparing_every_pair_finds(size):
-    sets = random_sets(300, size, seed=size)
-    exact = {(i, j): jaccard(sets[i], sets[j]) for i in range(300) for j in range(i + 1, 300)}
+    sets = random_sets(400, size, seed=size)
+    exact = {(i, j): jaccard(sets[i], sets[j]) for i in range(400) for j in range(i + 1, 400)}
     found = as_dict(near_pairs(shingles(sets), 0.5))
     wanted = {pair: s for pair, s in exact.items() if s >= 0.5}
     assert len(wanted) > 100
     assert all(exact[pair] == s for pair, s in found.items())
-    assert len(found.keys() & wanted.keys()) >= 0.995 * len(wanted)
+    assert len(found.keys() & wanted.keys()) >= 0.99 * len(wanted)
     assert found.keys() <= wanted.keys()
 
 
 def test_pairs_are_sorted_and_left_comes_first():
     found = near_pairs(shingles(random_sets(200, 50, seed=1)), 0.4)
     assert (found.left < found.right).all()
-    assert list(zip(found.left, found.right, strict=True)) == sorted(zip(found.left, found.right, strict=True))
+    assert list(as_dict(found)) == sorted(as_dict(found))
+    assert len(as_dict(found)) == len(found.left) > 50
 
 
 def test_equal_rows_cost_one_pair_each():
@@ -74,6 +75,10 @@ def test_held_out_rows_never_pair_with_each_other_and_each_has_its_own_pairs():
     assert found == {(0, 2): 0.8, (1, 2): 0.8, (2, 3): 1.0, (2, 4): 1.0}
 
 
+def without(found, row):
+    return {pair: similarity for pair, similarity in found.items() if row not in pair}
+
+
 def boilerplate(n, seed=0):
     """Sets with a large common part; rows 2k and 2k + 1 share the rest as well, but for one member."""
     rng = np.random.default_rng(seed)
@@ -85,7 +90,7 @@ def test_boilerplate_neither_hides_copies_nor_costs_a_square_of_pairs():
     sets = boilerplate(1000)
     found = as_dict(near_pairs(shingles(sets), 0.4))
     assert sum((2 * k, 2 * k + 1) in found for k in range(500)) >= 498
-    assert len(found) < 1000 * 999 / 2 / 2
+    assert len(found) < 1000 * 999 / 2 / 4
 
 
 def test_a_held_out_row_changes_nobody_elses_pairs():
@@ -96,7 +101,7 @@ def test_a_held_out_row_changes_nobody_elses_pairs():
         other = [*sets[:changed], {7, 8}, *sets[changed + 1 :]]
         assert not train[changed]
         after = as_dict(near_pairs(shingles(other), 0.4, train))
-        assert {p: s for p, s in before.items() if changed not in p} == {p: s for p, s in after.items() if changed not in p}
+        assert without(before, changed) == without(after, changed)
 
 
 def test_clusters_are_named_by_their_first_row():
@@ -108,7 +113,8 @@ def test_the_signal_reads_what_it_wrote(monkeypatch):
     sets = {"a": {1, 2}, "b": {1, 2, 3}, "c": {1, 2}, "d": {9}}
     fake = SimpleNamespace(signature=lambda content: shingles([sets[t] for t in content["text"].to_pylist()]))
     monkeypatch.setattr(pairs, "modality", lambda name: fake)
-    rows = {"row_id": ["4", "3", "2", "1"], "text": ["a", "b", "c", "d"], "split": ["test", "train", "test", "train"]}
+    rows = {"row_id": ["4", "3", "2", "1"], "text": ["a", "b", "c", "d"],
+            "split": ["test", "train", "test", "train"]}
     found = Signals(Dataset.of(rows, Roles(content=("text",)), "text"))["pairs"]
     assert as_dict(found) == {(1, 2): 2 / 3, (2, 3): 2 / 3}
     assert found.left.dtype == np.int64

@@ -32,8 +32,8 @@ class TestFit:
     def test_tells_numbers_from_words(self, state):
         assert sorted(state["numbers"]) == ["age", "code", "pay"]
         assert state["categories"] == {"job": ["NA", "clerk"]}
-        std = pytest.approx(8.16497, rel=1e-5)
-        assert state["numbers"]["age"] == {"mean": 40.0, "std": std, "median": 40.0, "whole": True}
+        spread = pytest.approx(10 / 1.349)
+        assert state["numbers"]["age"] == {"mean": 40.0, "median": 40.0, "spread": spread, "whole": True}
 
     def test_state_is_json_without_nan(self, state):
         nothing = {"a": pa.array([None, None], pa.float64()), "b": pa.array([None, ""], pa.string())}
@@ -65,9 +65,9 @@ class TestFeatures:
     def test_vectors_are_standardised_and_one_hot(self, state):
         vectors = TABULAR.embed(CONTENT, state, {})
         assert vectors.dtype == np.float32
-        assert vectors.shape == (4, 5)  # age, code, pay; NA, clerk
-        assert vectors[:, 0].tolist() == pytest.approx([-1.224745, 0, 0, 1.224745], rel=1e-5)
-        assert vectors[:, 3:].tolist() == [[0, 1], [0, 1], [0, 0], [1, 0]]
+        assert vectors.shape == (4, 6)  # age, code, pay; NA, clerk; the anchor
+        assert vectors[:, 0].tolist() == pytest.approx([-1.349, 0, 0, 1.349], rel=1e-5)
+        assert vectors[:, 3:].tolist() == [[0, 1, 4], [0, 1, 4], [0, 0, 4], [1, 0, 4]]
 
     def test_a_vector_depends_on_its_row_and_the_state_only(self, state):
         alone = TABULAR.embed(CONTENT.slice(2, 1), state, {})
@@ -129,5 +129,5 @@ class TestRows:
         data = Dataset.of({"row_id": ["b", "a", "c"], "x": [1.0, 2.0, None], "job": ["u", "v", "u"]},
                           Roles(content=("job", "x")), "tabular")
         signals = Signals(data, Engine())
-        assert signals["embeddings"].shape == (3, 3)
+        assert signals["embeddings"].shape == (3, 4)
         assert signals["measures"]["n_missing_cells"].tolist() == [0, 0, 1]

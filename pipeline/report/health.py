@@ -40,7 +40,8 @@ def labels(data: Record, most: int) -> dict[str, Any] | None:
     counts = [c["raw"] for c in found if c["raw"]]
     return {
         "rows": found[:most], "hidden": len(found) - len(found[:most]),
-        "imbalance": max(counts) / min(counts) if counts else None, "classes": len(found), "precision": data.get("label_precision"),
+        "imbalance": max(counts) / min(counts) if counts else None, "classes": len(found),
+        "precision": data.get("label_precision"),
         "flagged": sum(c.get("flagged") or 0 for c in found),
         "chart": bars("class-counts", "Rows of each class", "Two bars a class: before and after.", rows,
                       ("before", "after")),

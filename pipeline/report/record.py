@@ -23,7 +23,7 @@ from pipeline.report.issues import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.audit import Audit
+    from pipeline.auditing import Audit
 
 LENGTH_BINS, SCORE_BINS, MOST_PAIRS = 24, 20, 400
 

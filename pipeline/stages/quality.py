@@ -44,7 +44,9 @@ class Quality(Stage):
                     f"{rule.measure} is {values[i]:g}, outside [{rule.low:g}, {rule.high:g}]: {rule.meaning}"
                 )
                 edits.append(Edit(data.ids[i], rule.issue, float(score[i]), action, because))
-        return Findings.of(self.name, edits + self._rare_labels(data), scores)
+        gone = {edit.row_id for edit in edits if edit.action == "drop"}
+        edits = [e for e in (*edits, *self._rare_labels(data)) if e.action == "drop" or e.row_id not in gone]
+        return Findings.of(self.name, edits, scores)
 
     def _rare_labels(self, data: Dataset) -> list[Edit]:
         train = [

@@ -21,12 +21,13 @@ _MISSING = frozenset(MISSING)
 def fit(content: pa.Table) -> dict[str, Any]:
     """Learn from train rows what each column holds.
 
-    {"numbers": {column: {"mean", "std", "median", "whole"}}, "categories": {column: [value, ...]}}. A string
+    {"numbers": {column: {"mean", "median", "spread", "whole"}}, "categories": {column: [value, ...]}}. A string
     column holds numbers when at least 90 % of its filled cells are finite numbers. A column of numbers that
-    are all missing is learnt as mean 0, std 1, median None.
+    are all missing is learnt as mean 0, spread 1, median None. The spread is the interquartile range / 1.349 (that
+    of a normal distribution with standard deviation 1), so that outliers do not stretch it.
 
     >>> fit(pa.table({"a": [1.0, None, 3.0], "b": ["x", "y", "x"], "c": ["7", "?", "9"]}))["numbers"]["c"]
-    {'mean': 8.0, 'std': 1.0, 'median': 8.0, 'whole': True}
+    {'mean': 8.0, 'median': 8.0, 'spread': 0.7412898443291327, 'whole': True}
     """
     numeric, words = {}, {}
     for name in content.column_names:
@@ -109,6 +110,8 @@ def _holds_numbers(column: pa.ChunkedArray) -> bool:
 def _statistics(values: np.ndarray) -> dict[str, Any]:
     known = values[~np.isnan(values)]
     if not len(known):
-        return {"mean": 0.0, "std": 1.0, "median": None, "whole": False}
-    return {"mean": float(known.mean()), "std": float(known.std()) or 1.0, "median": float(np.median(known)),
+        return {"mean": 0.0, "median": None, "spread": 1.0, "whole": False}
+    low, median, high = (float(q) for q in np.quantile(known, (0.25, 0.5, 0.75)))
+    spread = (high - low) / 1.349 or float(known.std()) or 1.0
+    return {"mean": float(known.mean()), "median": median, "spread": spread,
             "whole": bool((known == np.round(known)).all())}

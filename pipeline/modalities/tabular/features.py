@@ -15,22 +15,24 @@ from pipeline.modalities.tabular.columns import categories, fit, is_number, numb
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-_MOST_DEVIATIONS = 10.0  # a number further from the mean counts as this far
+_MOST_DEVIATIONS = 10.0  # a number further from the median counts as this far
 _BINS = 10
 
 
 def vectors(content: pa.Table, state: Mapping[str, Any]) -> np.ndarray:
-    """(n, d) float32: (x - mean) / std of each number, within +-10, 0 where missing; then one-hot categories.
+    """(n, d) float32: (x - median) / spread of each number, within +-10, 0 where missing; one-hot categories; 1 anchor.
 
-    A category that was not among the 50 most frequent of the train rows, or a missing one, is all zeros.
+    A category that was not among the 50 most frequent of the train rows, or a missing one, is all zeros. The anchor
+    is a constant as long as a usual row, so that cosine distance grows with Euclidean distance.
     """
     of_numbers, of_words = split_columns(content, state)
     parts = [np.zeros((content.num_rows, 0), np.float32)]
     for name in of_numbers:
         learnt = state["numbers"][name]
-        deviations = (numbers(content[name]) - learnt["mean"]) / learnt["std"]
+        deviations = (numbers(content[name]) - (learnt["median"] or 0.0)) / learnt["spread"]
         parts.append(np.nan_to_num(np.clip(deviations, -_MOST_DEVIATIONS, _MOST_DEVIATIONS))[:, None])
     parts += [_one_hot(categories(content[name]), state["categories"][name]) for name in of_words]
+    parts.append(np.full((content.num_rows, 1), 2.0 * np.sqrt(max(content.num_columns, 1)), np.float32))
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 

@@ -16,7 +16,7 @@ def repair(column: str, cell: Any, options: TabularClean, state: Mapping[str, An
     Missing numbers become the median (or mean) of the train rows, rounded in columns of whole numbers. Words
     stay words: `NA` is a value in a column of words, unless `missing_in_text` says otherwise.
 
-    >>> state = {"numbers": {"age": {"mean": 40.0, "std": 9.0, "median": 38.0, "whole": True}}}
+    >>> state = {"numbers": {"age": {"mean": 40.0, "median": 38.0, "spread": 9.0, "whole": True}}}
     >>> repair("age", None, TabularClean(), state), repair("age", "?", TabularClean(), state)
     ((38, ['missing, now the train median 38']), ('38', ["'?' means missing, now the train median 38"]))
     >>> repair("job", " NA  ", TabularClean(), state)
