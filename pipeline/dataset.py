@@ -235,7 +235,7 @@ def _no_id(names: list[str]) -> list[str]:
 
 def _normal(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = _normal_type(column.type)
-    return column if column.type == kind else column.cast(kind)
+    return column if str(column.type) == str(kind) else column.cast(kind)  # Parquet renames the items of lists
 
 
 def _normal_type(kind: pa.DataType) -> pa.DataType:

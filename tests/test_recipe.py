@@ -47,13 +47,13 @@ def test_a_good_recipe_is_read_and_its_paths_are_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("threshold = 0.8", "treshold = 0.8", "recipe.toml:13: stages[1].treshold: unknown key, did you mean threshold?"),
+        ("threshold = 0.8", "treshold = 0.8", "recipe.toml:14: stages[1].treshold: unknown key, did you mean threshold?"),
         ("text = ", "txt = ", "recipe.toml:5: data.txt: unknown key, did you mean text?"),
         ('use = "duplicates"', 'use = "duplicate"', "did you mean duplicates?"),
         ("threshold = 0.8", "threshold = 8", "less than or equal to 1"),
-        ("rounds = 1", "rounds = 0", "recipe.toml:16: loop.rounds"),
-        ("[loop]", "[lop]", "recipe.toml:15: lop: unknown key, did you mean loop?"),
-        ("markup = false", "markups = false", "recipe.toml:9: stages[0].text.markups: unknown key, did you mean markup?"),
+        ("rounds = 1", "rounds = 0", "recipe.toml:17: loop.rounds"),
+        ("[loop]", "[lop]", "recipe.toml:16: lop: unknown key, did you mean loop?"),
+        ("markup = false", "markups = false", "recipe.toml:10: stages[0].text.markups: unknown key, did you mean markup?"),
         ("[stages.text]", "[stages.tabular]", "unknown key"),
         ("markup = false\n", "markup = false\n]", "not TOML"),
         ('path = "reviews.csv"', "", "data.path: missing"),
