@@ -52,8 +52,8 @@ def compare(
     """Compare run by run on the same rows; run r of both must share its draw or seed.
 
     Variance: pigeonhole bootstrap, which resamples clusters of rows and runs independently (Owen, Ann. Appl.
-    Stat. 2007); the interval is Student's, with Satterthwaite's degrees of freedom, so few runs make it wide. With
-    one run the chance in training itself is not in it.
+    Stat. 2007); the interval is Student's, with Satterthwaite's degrees of freedom, so few runs make it wide.
+    With one run the chance in training itself is not in it.
     Raises `ValueError` when rows, labels or numbers of runs differ. Cost: O(R n_boot n K).
     """
     if raw.row_ids != curated.row_ids or raw.labels != curated.labels:
@@ -80,12 +80,13 @@ def compare(
     verdict = "proved" if chosen["low"] > 0 else "harmful" if chosen["high"] < 0 else "not proved"
     runs = f"{n_runs} paired run{'s' * (n_runs != 1)} of method {raw.method}"
     because = (
-        f"{metric} {chosen['raw']:.3f} on raw, {chosen['curated']:.3f} on curated: {chosen['difference']:+.3f} "
-        f"[{chosen['low']:+.3f}, {chosen['high']:+.3f}], {runs} on {n_rows:,} rows: {verdict}"
+        f"{metric} {chosen['raw']:.3f} on raw, {chosen['curated']:.3f} on curated: "
+        f"{chosen['difference']:+.3f} [{chosen['low']:+.3f}, {chosen['high']:+.3f}], "
+        f"{runs} on {n_rows:,} rows: {verdict}"
     )
     return Comparison(
-        verdict=verdict, metric=metric, **chosen, also=found, method=raw.method, replicates=n_runs, rows=n_rows,
-        disagreements=float((before != after).sum(axis=1).mean()), because=because,
+        verdict=verdict, metric=metric, **chosen, also=found, method=raw.method, replicates=n_runs,
+        rows=n_rows, disagreements=float((before != after).sum(axis=1).mean()), because=because,
     )  # fmt: skip
 
 
@@ -108,8 +109,8 @@ def _by_run(
 def _interval(difference: np.ndarray, run_weights: np.ndarray, n_clusters: int) -> dict[str, float]:
     """Return the difference and its interval from (1 + B, R) differences.
 
-    V = variance of the pigeonhole draws + s^2 / R^2, with s^2 / R the variance that runs give the mean: R resampled
-    runs vary by only (R - 1) / R of that.
+    V = variance of the pigeonhole draws + s^2 / R^2, with s^2 / R the variance that runs give the mean: R
+    resampled runs vary by only (R - 1) / R of that.
     """
     from scipy.stats import t
 

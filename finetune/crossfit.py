@@ -1,4 +1,4 @@
-"""cross_fit: what the curated rows say of each other. Out-of-fold probabilities for the next round's detectors."""
+"""cross_fit: what the curated rows say of each other, for the next round's detectors."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 def cross_fit(data: Dataset, training: Training, engine: Engine, seed: int) -> Given:
     """Return a `pred_probs` table for every ingested row of `data`, learnt from its curated train rows.
 
-    Linear probes on the embeddings and on the modality's views, mixed as `pipeline.crossfit` does, with the rows'
-    weights and with the rows made by stages. Train rows get out-of-fold probabilities, held-out rows those of all
-    train rows. A made row shares its ancestor's fold; one whose ancestors lie in several folds sits out, since it
-    would carry a held-out row's content into the fit. `class_weight="balanced"` makes all classes weigh alike.
-    Raises `NotApplicable` when labels are no single classes.
+    Linear probes on the embeddings and on the modality's views, mixed as `pipeline.crossfit` does, with the
+    rows' weights and with the rows made by stages. Train rows get out-of-fold probabilities, held-out rows
+    those of all train rows. A made row shares its ancestor's fold; one whose ancestors lie in several folds
+    sits out, since it would carry a held-out row's content into the fit. `class_weight="balanced"` makes all
+    classes weigh alike. Raises `NotApplicable` when labels are no single classes.
     """
     from scipy.sparse import issparse
 
@@ -38,8 +38,9 @@ def cross_fit(data: Dataset, training: Training, engine: Engine, seed: int) -> G
     views |= modality(data.modality).views(data.content, data.is_train & ~split)
     c = {name: signal.sparse_c if issparse(matrix) else signal.dense_c for name, matrix in views.items()}
     fit = crossfit.cross_fit(
-        views, codes(data.labels, classes), data.is_train, folds, data.weights * ~split, len(classes), c, passes=signal.passes,
-        balance=1.0 if training.class_weight == "balanced" else signal.balance, run=engine.map,
+        views, codes(data.labels, classes), data.is_train, folds, data.weights * ~split, len(classes), c,
+        passes=signal.passes, run=engine.map,
+        balance=1.0 if training.class_weight == "balanced" else signal.balance,
     )  # fmt: skip
     roots = np.array([not p for p in data.parents], dtype=bool)
     n = int(roots.sum())

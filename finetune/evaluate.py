@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ class Evaluation:
 
     metrics : name -> {"value", "low", "high"} with a 95 % interval, or {"value": None, "why"}.
     slices : every group of rows looked at, the weak ones first.
-    predictions : table of row_id, label, predicted (JSON), cluster, classes (JSON list), probs (K,) float64; None in
-        an evaluation read back from JSON.
+    predictions : table of row_id, label, predicted (JSON), cluster, classes (JSON list), probs (K,) float64;
+        None in an evaluation read back from JSON.
     """
 
     split: str
@@ -53,28 +53,12 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the predictions as plain values, numbers rounded to 6 decimals."""
-        names = (
-            "split",
-            "n",
-            "method",
-            "model",
-            "fingerprint",
-            "metrics",
-            "per_class",
-            "confusion",
-            "calibration",
-        )
-        slices = [s._asdict() for s in self.slices]
-        return _rounded({**{name: getattr(self, name) for name in names}, "slices": slices})
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "predictions"}
+        return _rounded({**plain, "slices": [s._asdict() for s in self.slices]})
 
     @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> Evaluation:
-        """Return an evaluation that `to_json` wrote, without its predictions."""
-        return cls(**{**facts, "slices": tuple(SliceResult(**s) for s in facts["slices"])})
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any], predictions: pa.Table) -> Evaluation:
-        """Return the evaluation that `to_json` wrote, with its table of predictions."""
+    def from_json(cls, values: Mapping[str, Any], predictions: pa.Table | None = None) -> Evaluation:
+        """Return the evaluation that `to_json` wrote, with its table of predictions if there is one."""
         slices = tuple(SliceResult(**s) for s in values["slices"])
         return cls(**{**values, "slices": slices, "predictions": predictions})
 
@@ -90,9 +74,10 @@ def evaluate(
 ) -> Evaluation:
     """Judge `model` on the ingested, labelled rows of a split.
 
-    Intervals are percentiles of a bootstrap over rows, clustered by exact identity. That of the calibration error,
-    which resampling inflates, is shifted back by the mean of the inflation. An accuracy of 0 or 1, which resampling
-    cannot move, gets the exact binomial one. A label the model never saw counts as always missed.
+    Intervals are percentiles of a bootstrap over rows, clustered by exact identity. That of the calibration
+    error, which resampling inflates, is shifted back by the mean of the inflation. An accuracy of 0 or 1,
+    which resampling cannot move, gets the exact binomial one. A label the model never saw counts as always
+    missed.
 
     slices : which groups to look at; by default `pipeline.slices.candidates`.
     Raises `NotApplicable` when the split has no labelled row. Cost: O(n_boot n K).
@@ -142,8 +127,10 @@ def _resampled(
     block = max(1, BLOCK_CELLS // n)
     n_auc = min(n_boot, max(200, AUC_CELLS // (n * n_classes)))
     plain = _all(truth, probs, np.ones((1, n), dtype=np.float32), 1)
-    parts = [_all(truth, probs, metrics.bootstrap_weights(clusters, min(block, n_boot - start), rng), n_auc - start)
-             for start in range(0, n_boot, block)]  # fmt: skip
+    parts = []
+    for start in range(0, n_boot, block):
+        weights = metrics.bootstrap_weights(clusters, min(block, n_boot - start), rng)
+        parts.append(_all(truth, probs, weights, n_auc - start))
     draws = {name: np.concatenate([part[name] for part in parts]) for name in plain}
     return {name: float(v[0]) for name, v in plain.items() if v.ndim == 1}, draws
 

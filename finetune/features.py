@@ -16,10 +16,11 @@ from pipeline.stage import NotApplicable
 def features(data: Dataset, engine: Engine, state: Mapping[str, Any] | None = None) -> np.ndarray:
     """Return embeddings (n, d) float32 in the order of the rows.
 
-    Signals know ingested rows only. A child with the content of an ingested row has its vector; the others are
-    computed like any row, and cached by content. `state` is what the modality learnt from the rows a model was
-    trained on; by default that of `data`'s own train rows.
-    Raises `NotApplicable` when embeddings were given for the ingested rows only and a child has other content.
+    Signals know ingested rows only. A child with the content of an ingested row has its vector; the others
+    are computed like any row, and cached by content. `state` is what the modality learnt from the rows a
+    model was trained on; by default that of `data`'s own train rows.
+    Raises `NotApplicable` when embeddings were given for the ingested rows only and a child has other
+    content.
     """
     roots = data.roots
     signals = engine.signals(data) if state is None else _with_state(Signals(data, engine), state)

@@ -8,11 +8,13 @@ import numpy as np
 def fit_linear(x: np.ndarray, targets: np.ndarray, c: float, tolerance: float = 1e-5) -> np.ndarray:
     """Return the coefficients (K, d + 1), the bias last.
 
-    Minimises  (1 / W) (sum_ik -T_ik log p_ik + |A|^2 / (2 c)),  W = sum of T, the bias not penalised: for hard,
-    unit targets this is scikit-learn's `LogisticRegression(C=c)`. A class without weight gets what the penalty leaves.
+    Minimises  (1 / W) (sum_ik -T_ik log p_ik + |A|^2 / (2 c)),  W = sum of T, the bias not penalised: for
+    hard, unit targets this is scikit-learn's `LogisticRegression(C=c)`. A class without weight gets what the
+    penalty leaves.
 
     x : (n, d). targets : T, (n, K), see `finetune.loss.targets`. tolerance : largest slope at the end.
-    Cost: about 100 products (n, d) x (d, K); one thread, so that the answer does not depend on the machine's load.
+    Cost: about 100 products (n, d) x (d, K); one thread, so that the answer does not depend on the machine's
+    load.
 
     >>> x = np.array([[0.0], [0.2], [0.8], [1.0]])
     >>> a = fit_linear(x, np.eye(2)[[0, 0, 1, 1]], c=10.0)
@@ -41,8 +43,8 @@ def fit_linear(x: np.ndarray, targets: np.ndarray, c: float, tolerance: float = 
         return (value + np.vdot(a[:, :d], a[:, :d]) / (2 * c)) / total, slope.ravel() / total
 
     with threadpool_limits(1):
-        found = minimize(loss, np.zeros(n_classes * (d + 1)), jac=True, method="L-BFGS-B",
-                         options={"gtol": tolerance, "ftol": 1e-12, "maxiter": 500, "maxcor": 20})  # fmt: skip
+        options = {"gtol": tolerance, "ftol": 1e-12, "maxiter": 500, "maxcor": 20}
+        found = minimize(loss, np.zeros(n_classes * (d + 1)), jac=True, method="L-BFGS-B", options=options)
     return np.asarray(found.x.reshape(n_classes, d + 1))
 
 

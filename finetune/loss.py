@@ -1,13 +1,13 @@
 """One loss for everything: weighted soft cross-entropy, right under accumulation and several processes.
 
-A row's target is a line of K numbers, its class distribution times its weight. Sample weights, class weights, label
-smoothing and several annotators are then all the same thing, and
+A row's target is a line of K numbers, its class distribution times its weight. Sample weights, class weights,
+label smoothing and several annotators are then all the same thing, and
 
     loss = - sum_i sum_k T[i, k] log p[i, k]  /  sum_i sum_k T[i, k]
 
-over the whole effective batch: all micro-batches of an accumulation window, in all processes. The Trainer's own
-way divides each micro-batch by its own count, and for classifiers multiplies loss and gradients by the number of
-accumulated batches.
+over the whole effective batch: all micro-batches of an accumulation window, in all processes. The Trainer's
+own way divides each micro-batch by its own count, and for classifiers multiplies loss and gradients by the
+number of accumulated batches.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def weighted_loss(
 ) -> torch.Tensor:
     """Return the loss of one micro-batch; a `compute_loss_func` for `weighted_trainer()`.
 
-    labels : targets (b, K). num_items_in_batch : sum of all targets of the window, this batch's own when None.
+    labels : targets (b, K). num_items_in_batch : sum of all targets of the window, this batch's own when
+        None.
     """
     import torch
 

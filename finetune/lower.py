@@ -1,7 +1,7 @@
 """Cached activations: frozen lower layers run once, the layers above them train as if they were there.
 
-For encoders of the BERT family (`embeddings`, then `encoder.layer`). Frozen layers run without dropout, cached or
-not, so both ways train the same function.
+For encoders of the BERT family (`embeddings`, then `encoder.layer`). Frozen layers run without dropout,
+cached or not, so both ways train the same function.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def freeze_lower(model: PreTrainedModel, layers: int) -> int:
 
 
 class LowerStates:
-    """The frozen layers' output for every row, in a file: (tokens, hidden) float32, row i from offsets[i] on."""
+    """The frozen layers' output in a file: (tokens, hidden) float32, row i from offsets[i] on."""
 
     def __init__(self, states: np.memmap, offsets: np.ndarray) -> None:
         self.states, self.offsets = states, offsets
@@ -105,7 +105,7 @@ def compute_states(
 
 @contextmanager
 def without_lower(model: PreTrainedModel, frozen: int) -> Iterator[None]:
-    """Take the frozen layers out: inside, the model takes `inputs_embeds` that are cached states; put back after."""
+    """Take the frozen layers out: inside, the model takes cached states as `inputs_embeds`."""
     import torch
 
     class Passed(torch.nn.Module):

@@ -1,7 +1,7 @@
 """Metrics of a classifier under many row weightings at once: counts and products, no loop over resamples.
 
-Every function takes `weights` (B, n), how often each row counts in each of B resamples; one line of ones gives the
-plain metric. Classes that have no row in a resample are left out of its averages.
+Every function takes `weights` (B, n), how often each row counts in each of B resamples; one line of ones
+gives the plain metric. Classes that have no row in a resample are left out of its averages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ BINS = 15  # equal-width bins of the top probability in the calibration error; G
 
 
 class Counts(NamedTuple):
-    """Per resample and class, (B, K) float64: rows of the class, rows predicted as it, and rows that are both."""
+    """Per resample and class, (B, K) float64: rows of the class, rows predicted as it, rows that are both."""
 
     support: np.ndarray
     predicted: np.ndarray
@@ -24,7 +24,8 @@ class Counts(NamedTuple):
 def bootstrap_weights(clusters: np.ndarray, n_boot: int, rng: np.random.Generator) -> np.ndarray:
     """Draw whole clusters of rows with replacement; returns (n_boot, n) float32 counts.
 
-    clusters : (n,) codes 0 ... C - 1; rows of one cluster stay together (exact copies are one piece of evidence).
+    clusters : (n,) codes 0 ... C - 1; rows of one cluster stay together (exact copies are one piece of
+        evidence).
 
     >>> bootstrap_weights(np.array([0, 0, 1]), 2, np.random.default_rng(0)).shape
     (2, 3)
@@ -50,8 +51,8 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def from_counts(c: Counts) -> dict[str, np.ndarray]:
     """Return accuracy, balanced accuracy and the averaged precision, recall and F1, each (B,).
 
-    macro_x = mean of x over classes with rows; weighted_x = mean weighted by rows. balanced_accuracy = macro recall.
-    As in scikit-learn with `zero_division=0`, when every predicted class has a row.
+    macro_x = mean of x over classes with rows; weighted_x = mean weighted by rows. balanced_accuracy = macro
+    recall. As in scikit-learn with `zero_division=0`, when every predicted class has a row.
     """
     n = c.support.sum(axis=1)
     present = c.support > 0
@@ -101,7 +102,8 @@ def top_label(truth: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def roc_auc(truth: np.ndarray, probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Macro one-against-rest area under the ROC curve, ties counted half; (B,), NaN where fewer than 2 classes are left.
+    """Macro one-against-rest area under the ROC curve, ties counted half; (B,), NaN where fewer than 2
+    classes are left.
 
     Mean over the classes that have rows. Cost: O(K B n) after one sort a class.
     """

@@ -24,7 +24,8 @@ HEAD, PREPROCESS, ENCODER = "head.safetensors", "preprocess.json", "encoder"
 class Probe:
     """Coefficients (K, d + 1), the bias last, and what made the embeddings they read.
 
-    state : what the modality learnt from the train rows. embeddings : the signal's settings. given : whether the
+    state : what the modality learnt from the train rows. embeddings : the signal's settings. given : whether
+        the
     vectors were brought by the user, who then brings them for every row to predict.
     """
 
@@ -35,7 +36,7 @@ class Probe:
     folder: Path | None = None
 
     def predict(self, data: Dataset, engine: Engine) -> np.ndarray:
-        """Return class probabilities (n, K) float64. Raises `NotApplicable` when given vectors are missing."""
+        """Return probabilities (n, K) float64. Raises `NotApplicable` when given vectors are missing."""
         reader = engine
         if not self.given and self.embeddings != embedding_settings(engine):
             settings = {**engine.settings, "embeddings": self._encoder_here()}
@@ -43,7 +44,8 @@ class Probe:
         x = features(data, reader, self.state)
         if x.shape[1] != self.coefficients.shape[1] - 1:
             raise NotApplicable(
-                f"the embeddings have {x.shape[1]} numbers, the probe was trained on {self.coefficients.shape[1] - 1}"
+                f"the embeddings have {x.shape[1]} numbers, "
+                f"the probe was trained on {self.coefficients.shape[1] - 1}"
             )
         return softmax(x, self.coefficients)
 
@@ -83,7 +85,7 @@ class Probe:
 
 
 def fit(train: Dataset, data: Dataset, targets: np.ndarray, training: Training, engine: Engine) -> Probe:
-    """Fit on `train`, rows of `data`, with targets (n, K). Raises `NotApplicable` when there are no embeddings."""
+    """Fit on `train`, rows of `data`, with targets (n, K). Raises `NotApplicable` without embeddings."""
     signals = engine.signals(data)
     coefficients = fit_linear(row_features(train, data, engine), targets, training.c)
     return Probe(
@@ -117,7 +119,7 @@ def load(folder: Path) -> Probe:
 
 
 def encoder_folder(name: str) -> Path | None:
-    """Return the folder that an encoder's files lie in, None when it is not on this machine's disk as a folder."""
+    """Return the folder that an encoder's files lie in, None when it is no folder on this machine."""
     import importlib.util
 
     if name == "minilm":

@@ -1,4 +1,4 @@
-"""The room that training runs in: its own randomness, a fixed number of threads, and no noise on the terminal."""
+"""The room that training runs in: its own randomness, a fixed number of threads, no noise on the terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 def training_room(seed: int) -> Iterator[None]:
     """Seed every global generator, fix torch's threads, hush transformers; put all of it back afterwards.
 
-    The number of threads is that of the cores this process may use, or OMP_NUM_THREADS where it is set: sums depend
-    on it in their last bits.
+    The number of threads is that of the cores this process may use, or OMP_NUM_THREADS where it is set: sums
+    depend on it in their last bits.
     """
     import torch
     import transformers
@@ -44,7 +44,7 @@ def training_room(seed: int) -> Iterator[None]:
 
 
 def has_bf16() -> bool:
-    """Return whether bf16 arithmetic is fast here: an accelerator with it, or AVX-512 BF16 or AMX in the CPU."""
+    """Return whether bf16 is fast here: an accelerator with it, or AVX-512 BF16 or AMX in the CPU."""
     import torch
 
     if torch.cuda.is_available():

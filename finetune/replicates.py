@@ -41,12 +41,12 @@ class Replicates:
     @classmethod
     def of(cls, predictions: pa.Table, method: str) -> Replicates:
         """Return an evaluation's predictions as a single run."""
-        columns = {name: predictions[name].to_pylist() for name in (ROW_ID, "label", "predicted", "cluster", "classes")}
+        columns = {c: predictions[c].to_pylist() for c in predictions.column_names if c != "probs"}
         classes = json.loads(columns["classes"][0]) if columns["classes"] else []
         predicted = codes([json.loads(v) for v in columns["predicted"]], classes)
         clusters = tuple(str(c) for c in columns["cluster"])
-        names = tuple(label_key(c) for c in classes)
-        return cls(tuple(columns[ROW_ID]), tuple(columns["label"]), clusters, names, predicted[None, :], method)
+        ids, names = tuple(columns[ROW_ID]), tuple(label_key(c) for c in classes)
+        return cls(ids, tuple(columns["label"]), clusters, names, predicted[None, :], method)
 
 
 def replicate_predictions(
@@ -54,18 +54,18 @@ def replicate_predictions(
 ) -> Replicates:
     """Train n times and predict the labelled, ingested rows of a split.
 
-    The probe has no randomness of its own: run r weighs each train row by a Poisson(1) draw that is a function of
-    (seed, r, root ancestor) only, so raw and curated data share the draws, and a row goes with the rows made from
-    it. Methods partial and full: run r has seed `seed + r`, nothing is reweighted.
+    The probe has no randomness of its own: run r weighs each train row by a Poisson(1) draw that is a
+    function of (seed, r, root ancestor) only, so raw and curated data share the draws, and a row goes with
+    the rows made from it. Methods partial and full: run r has seed `seed + r`, nothing is reweighted.
     Raises `NotApplicable`. Cost: n fits; 20 probes of 1,300 x 384 with 5 classes take about a second.
     """
     roots = data.roots
     rows = roots.where((roots.splits == split) & present(roots))
     if not rows.n_rows:
         raise NotApplicable(f"split {split!r} has no labelled row to judge on")
-    train, classes = train_rows(data)
+    classes = train_rows(data)[1]
     runs = _probes if training.method == "probe" else _tuned
-    predicted = list(runs(data, rows, train, classes, training, engine, n_replicates, seed))
+    predicted = list(runs(data, rows, training, engine, n_replicates, seed))
     return Replicates(
         row_ids=tuple(rows.ids),
         labels=tuple(label_key(v) for v in rows.labels),
@@ -100,8 +100,9 @@ def poisson_draws(data: Dataset, n_replicates: int, seed: int) -> np.ndarray:
 
 
 def _probes(
-    data: Dataset, rows: Dataset, train: Dataset, classes: tuple, training: Training, engine: Engine, n: int, seed: int
+    data: Dataset, rows: Dataset, training: Training, engine: Engine, n: int, seed: int
 ) -> Iterator[np.ndarray]:
+    train, classes = train_rows(data)
     x, x_new = row_features(train, data, engine), row_features(rows, data, engine)
     for draw in poisson_draws(train, n, seed):
         kept = draw > 0
@@ -110,7 +111,7 @@ def _probes(
 
 
 def _tuned(
-    data: Dataset, rows: Dataset, train: Dataset, classes: tuple, training: Training, engine: Engine, n: int, seed: int
+    data: Dataset, rows: Dataset, training: Training, engine: Engine, n: int, seed: int
 ) -> Iterator[np.ndarray]:
     for r in range(n):
         with TemporaryDirectory(prefix="assay-") as folder:
@@ -118,7 +119,8 @@ def _tuned(
 
 
 def _key(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:

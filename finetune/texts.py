@@ -67,7 +67,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens:
 
 
 def by_length(encoded: Sequence[dict[str, Any]], batch_rows: int) -> Iterator[np.ndarray]:
-    """Yield batches of positions, longest rows first, so that padding is little and a lack of memory shows at once."""
+    """Yield batches of positions, longest rows first: little padding, and a lack of memory shows at once."""
     order = np.argsort([-len(row["input_ids"]) for row in encoded], kind="stable")
     for start in range(0, len(order), batch_rows):
         yield order[start : start + batch_rows]

@@ -67,13 +67,10 @@ class Saved:
 
     def describe(self) -> str:
         """Return one line: method, model, rows, settings."""
-        used = {
-            k: v
-            for k, v in Training(**self.about["training"]).used().items()
-            if k not in ("method", "model") and v not in (None, {})
-        }
+        used = Training(**self.about["training"]).used()
         rows = f"{self.about['rows']['train']:,} rows ({self.about['rows']['made']:,} made by stages)"
-        settings = ", ".join(f"{k}={v}" for k, v in used.items())
+        told = {k: v for k, v in used.items() if k not in ("method", "model") and v not in (None, {})}
+        settings = ", ".join(f"{k}={v}" for k, v in told.items())
         return f"{self.method} of {self.about['model']} on {rows}, seed {self.about['seed']}, {settings}"
 
     def predict(self, data: Dataset, engine: Engine) -> np.ndarray:
@@ -102,10 +99,10 @@ class Saved:
 def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Path) -> Saved:
     """Train on the labelled train rows, with their weights, and save to `folder`.
 
-    Validation rows, if there are any, choose the epoch (partial, full); test rows are never looked at. The folder
-    is a `save_pretrained` folder (the encoder's, for the probe) plus `assay_dataset.json`.
-    Raises `NotApplicable` when labels are no single classes, or fewer than 2. Same seed, machine and number of
-    threads: the same weights, to the bit.
+    Validation rows, if there are any, choose the epoch (partial, full); test rows are never looked at. The
+    folder is a `save_pretrained` folder (the encoder's, for the probe) plus `assay_dataset.json`.
+    Raises `NotApplicable` when labels are no single classes, or fewer than 2. Same seed, machine and number
+    of threads: the same weights, to the bit.
     """
     train, classes = train_rows(data)
     t = train_targets(train, classes, training)
@@ -116,23 +113,15 @@ def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Pa
     else:
         held = data.roots.where((data.roots.splits == "validation") & labels.present(data.roots))
         held = held.where(labels.codes(held.labels, classes) >= 0)
-        validation = (
-            texts_of(held),
-            targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows)),
-        )
-        history = tune(
-            (texts_of(train), t),
-            validation if held.n_rows else None,
-            labels.class_names(classes),
-            training,
-            seed,
-            folder,
-        )
+        known = targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows))
+        validation = (texts_of(held), known) if held.n_rows else None
+        history = tune((texts_of(train), t), validation, labels.class_names(classes), training, seed, folder)
         model = training.model if not Path(training.model).is_dir() else Path(training.model).name
     about = {
         "fingerprint": data.fingerprint, "method": training.method, "model": model, "seed": seed,
         "training": training.model_dump(mode="json"), "classes": json.loads(labels.label_key(list(classes))),
-        "rows": {"train": train.n_rows, "made": int(sum(bool(p) for p in train.parents)), "weight": round(float(train.weights.sum()), 6)},
+        "rows": {"train": train.n_rows, "made": sum(bool(p) for p in train.parents),
+                 "weight": round(float(train.weights.sum()), 6)},
         "history": history, "versions": {name: version(name) for name in PACKAGES},
     }  # fmt: skip
     (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", "utf-8")
@@ -150,12 +139,14 @@ def load(folder: Path | str) -> Saved:
 
 
 def train_rows(data: Dataset) -> tuple[Dataset, tuple[Any, ...]]:
-    """Return the rows to learn from (train, labelled, weight above 0) and their classes. Raises `NotApplicable`."""
+    """Return the rows to learn from (train, labelled, weight > 0), and the classes.
+
+    Raises `NotApplicable`.
+    """
     weights = data.weights
     if (weights < 0).any() or not np.isfinite(weights).all():
-        raise NotApplicable(
-            f"row {data.ids[int(np.argmax(~(weights >= 0)))]!r} has a weight below 0 or not finite"
-        )
+        bad = data.ids[int(np.argmin((weights >= 0) & np.isfinite(weights)))]
+        raise NotApplicable(f"row {bad!r} has a weight that is below 0 or not finite")
     train = data.where(data.is_train & labels.present(data) & (weights > 0))
     if not train.n_rows:
         raise NotApplicable("there is no labelled train row to learn from")
@@ -167,7 +158,5 @@ def train_targets(
 ) -> np.ndarray:
     """Return the rows' targets (n, K): their weights, smoothed and balanced as the settings say."""
     weights = train.weights if weights is None else weights
-    codes = labels.codes(train.labels, classes)
-    return targets(
-        codes, len(classes), weights, training.label_smoothing, training.class_weight == "balanced"
-    )
+    codes, balanced = labels.codes(train.labels, classes), training.class_weight == "balanced"
+    return targets(codes, len(classes), weights, training.label_smoothing, balanced)

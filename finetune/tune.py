@@ -31,10 +31,12 @@ def tune(
     seed: int,
     folder: Path,
 ) -> list[dict[str, float]]:
-    """Train on (texts, targets (n, K)), save the model and its tokenizer to `folder`, return what happened by epoch.
+    """Train on (texts, targets (n, K)), save the model and its tokenizer to `folder`, return what happened by
+    epoch.
 
-    With validation rows the weights of the epoch with the lowest validation loss are kept, and `early_stopping`
-    epochs without a better one end the training. `names` are the classes' names, in the targets' order.
+    With validation rows the weights of the epoch with the lowest validation loss are kept, and
+    `early_stopping` epochs without a better one end the training. `names` are the classes' names, in the
+    targets' order.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -145,9 +147,16 @@ def _load(auto: Any, name: str, names: Sequence[str]) -> PreTrainedModel:
 
 
 def _train(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: list[list[dict[str, Any]]], parts: list[Any],
-    states: LowerStates | None, training: Training, seed: int, scratch: str, bf16: bool,
-) -> list[dict[str, float]]:  # fmt: skip
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: list[list[dict[str, Any]]],
+    parts: list[Any],
+    states: LowerStates | None,
+    training: Training,
+    seed: int,
+    scratch: str,
+    bf16: bool,
+) -> list[dict[str, float]]:
     import torch
     from transformers import PrinterCallback, TrainingArguments
 
@@ -159,26 +168,26 @@ def _train(
     given: dict[str, Any] = {
         "per_device_train_batch_size": training.batch_rows, "per_device_eval_batch_size": PREDICT_ROWS,
         "num_train_epochs": training.epochs, "gradient_accumulation_steps": training.gradient_accumulation,
-        "learning_rate": training.learning_rate, "weight_decay": training.weight_decay,
-        "warmup_steps": training.warmup_fraction, "bf16": bf16, "use_cpu": not accelerated, "seed": seed, "data_seed": seed,
-        "report_to": [], "remove_unused_columns": False, "label_names": ["labels"], "disable_tqdm": True,
-        "save_strategy": "no", "logging_strategy": "epoch", "eval_strategy": "epoch" if len(items) > 1 else "no",
+        "learning_rate": training.rate, "weight_decay": training.weight_decay,
+        "warmup_steps": training.warmup_fraction, "bf16": bf16, "use_cpu": not accelerated,
+        "seed": seed, "data_seed": seed, "report_to": [], "remove_unused_columns": False, "disable_tqdm": True,
+        "label_names": ["labels"], "save_strategy": "no", "logging_strategy": "epoch",
+        "eval_strategy": "epoch" if len(items) > 1 else "no",
         "train_sampling_strategy": "group_by_length", "dataloader_pin_memory": accelerated,
     }  # fmt: skip
     arguments = TrainingArguments(output_dir=scratch, **{**given, **training.args})
     best = best_epoch(training.early_stopping)
     trainer = weighted_trainer()(
-        model=model, args=arguments, train_dataset=items[0], eval_dataset=items[1] if len(items) > 1 else None,
-        data_collator=Collate(tokenizer, states), processing_class=tokenizer, callbacks=[best],
+        model=model, args=arguments, train_dataset=items[0],
+        eval_dataset=items[1] if len(items) > 1 else None, data_collator=Collate(tokenizer, states), processing_class=tokenizer, callbacks=[best],
     )  # fmt: skip
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     best.restore(model)  # type: ignore[attr-defined]
     model.to("cpu")
     kept = ("epoch", "loss", "eval_loss", "grad_norm", "learning_rate")
-    return [
-        {k: round(float(v), 6) for k, v in line.items() if k in kept} for line in trainer.state.log_history
-    ]
+    lines = [line for line in trainer.state.log_history if "loss" in line or "eval_loss" in line]
+    return [{k: round(float(v), 6) for k, v in line.items() if k in kept} for line in lines]
 
 
 def best_epoch(patience: int | None) -> TrainerCallback:

@@ -35,8 +35,9 @@ def weak_slices(masks: Mapping[str, np.ndarray], right: np.ndarray) -> tuple[Sli
     """Compare each slice with the rest of the rows; weak ones first, then by value, lowest first.
 
     masks : slice -> (n,) bool. right : (n,) bool, whether each row was classified rightly.
-    A slice is weak when Fisher's exact one-sided test says that it holds more of the errors than its size explains,
-    Holm-corrected over the slices with at least 10 rows inside and outside (Holm, Scand. J. Statist. 1979).
+    A slice is weak when Fisher's exact one-sided test says that it holds more of the errors than its size
+    explains, Holm-corrected over the slices with at least 10 rows inside and outside (Holm, Scand. J.
+    Statist. 1979).
 
     >>> inside = np.arange(200) < 50
     >>> right = np.arange(200) >= 25

@@ -11,7 +11,7 @@ same bits.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
@@ -22,6 +22,22 @@ if TYPE_CHECKING:
 TOLERANCE = 0.1  # of the dual's largest derivative; liblinear's own default
 MOST_EPOCHS = 10  # probabilities hardly move after that, however weak the penalty
 NEWTON_STEPS = 30
+
+
+def linear_probs(x: Any, codes: np.ndarray, cost: np.ndarray, n_classes: int, x_new: Any) -> np.ndarray:
+    """(m, n_classes) probabilities of the rows of `x_new` by the model that suits `x`, on one thread.
+
+    CSR: `one_against_rest`, with the same arguments. Dense: multinomial logistic regression by L-BFGS.
+    """
+    from scipy.sparse import issparse
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        if issparse(x):
+            return one_against_rest(x, codes, cost, n_classes, x_new)
+        model = LogisticRegression(C=1.0, max_iter=1000)
+        return model.fit(x, codes, sample_weight=cost).predict_proba(x_new)
 
 
 def one_against_rest(

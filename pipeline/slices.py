@@ -1,4 +1,5 @@
-"""Slices: named groups of rows. A slice is a short text that people, recipes and stages can all read and write.
+"""Slices: named groups of rows. A slice is a short text that people, recipes and stages can all read and
+write.
 
 `label=tech`, `source=web`, `language=en` name a value of the label, of the source or of a metadata column;
 `length_chars<=812`, `n_words>=400` bound a measure.
@@ -58,7 +59,8 @@ def mask(text: str, data: Dataset, measures: pd.DataFrame | None = None) -> np.n
     Raises `ValueError` for a name that is neither label, source, column nor measure.
 
     >>> from pipeline.dataset import Roles
-    >>> data = Dataset.of({"row_id": ["a", "b"], "text": ["x", "y"], "y": ["p", "q"]}, Roles(content=("text",), label="y"), "text")
+    >>> rows = {"row_id": ["a", "b"], "text": ["x", "y"], "y": ["p", "q"]}
+    >>> data = Dataset.of(rows, Roles(content=("text",), label="y"), "text")
     >>> mask("label=q", data).tolist()
     [False, True]
     """
@@ -67,9 +69,8 @@ def mask(text: str, data: Dataset, measures: pd.DataFrame | None = None) -> np.n
         cells = _cells(part.name, data, measures)
         return np.array([c is not None and cell_text(c) == part.value for c in cells], dtype=bool)
     if measures is None or part.name not in measures.columns:
-        raise ValueError(
-            f"slice {text!r}: no measure {part.name!r}{_meant(part.name, [] if measures is None else measures.columns)}"
-        )
+        meant = _meant(part.name, [] if measures is None else measures.columns)
+        raise ValueError(f"slice {text!r}: no measure {part.name!r}{meant}")
     values = measures[part.name].to_numpy(dtype=np.float64, na_value=np.nan)
     return values <= part.value if part.op == "<=" else values >= part.value  # NaN compares false
 
@@ -77,8 +78,8 @@ def mask(text: str, data: Dataset, measures: pd.DataFrame | None = None) -> np.n
 def candidates(data: Dataset, measures: pd.DataFrame | None = None) -> list[str]:
     """Return the slices worth looking at, in a fixed order. What they are is learnt on the train rows.
 
-    Each class; each source if there are several; each value of string columns with 2 to 20 values; the lowest and
-    highest quarter of each measure, left out where ties put more than half of the rows in it.
+    Each class; each source if there are several; each value of string columns with 2 to 20 values; the lowest
+    and highest quarter of each measure, left out where ties put more than half of the rows in it.
     """
     seen = data.where(data.is_train)
     out = [f"label={v}" for v in _values(seen.labels)] if data.roles.label else []

@@ -153,7 +153,7 @@ class Store:
         with self.lock():
             n = max(self.runs(), default=0) + 1
             facts: dict[str, Any] = {"kind": "run", "key": key, "snapshot": snapshot}
-            self._commit(Path("runs") / str(n), lambda f: facts.update(write(f, n)), facts)
+            self._commit(Path("runs") / str(n), lambda f: facts.__setitem__("facts", write(f, n)), facts)
             self._move_head({"run": n, "snapshot": snapshot})
         return n
 

@@ -5,7 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
 
+from pipeline import linear
 from pipeline.crossfit import cross_fit, fold_of
 from pipeline.dataset import Dataset, Roles
 from pipeline.signals import pred_probs
@@ -38,7 +40,8 @@ def fit(views, labels, is_train=None, folds=None, weights=None, c=(1.0,), **sett
 
 
 def dataset(labels, split=None, **columns):
-    rows = {"row_id": [f"{i:04}" for i in range(len(labels))], "text": ["x"] * len(labels), "y": labels, **columns}
+    ids = [f"{i:04}" for i in range(len(labels))]
+    rows = {"row_id": ids, "text": ["x"] * len(labels), "y": labels, **columns}
     if split is not None:
         rows["split"] = split
     roles = Roles(content=("text",), label="y", group="g" if "g" in columns else None)
@@ -73,6 +76,18 @@ def test_a_row_does_not_teach_its_own_model():
     _, _, _, given = planted()
     own = fit({"id": csr_matrix(np.eye(N))}, given, c=(100.0,), passes=1, balance=0.0)
     assert own.probs[np.arange(N), given].mean() < 0.4  # a third by chance; nearly 1 if the row had been seen
+
+
+def test_the_sparse_model_is_liblinears(monkeypatch):
+    monkeypatch.setattr(linear, "MOST_EPOCHS", 100)
+    _, sparse, _, given = planted()
+    cost = np.where(np.arange(N) % 2, 3.0, 0.5)
+    wanted = np.stack([
+        LogisticRegression(solver="liblinear", dual=True, tol=1e-8, max_iter=9999)
+        .fit(sparse, given == k, sample_weight=cost).predict_proba(sparse)[:, 1]
+        for k in range(3)], axis=1)
+    found = linear.one_against_rest(sparse, given, cost, 3, sparse)
+    assert np.abs(found - wanted / wanted.sum(axis=1, keepdims=True)).max() < 1e-2
 
 
 def test_rows_of_one_group_do_not_teach_each_other():
@@ -155,8 +170,7 @@ def test_the_table_reads_back_with_views_weights_and_class_names(compute):
 def test_two_workers_give_the_bytes_of_one(compute):
     dense, sparse, _, given = planted()
     data = dataset(CLASSES[given].tolist())
-    settings = {"dense_c": (1.0,), "sparse_c": (1.0,), "passes": 1}
-    assert compute(data, dense, sparse, 1, **settings).equals(compute(data, dense, sparse, 2, **settings))
+    assert compute(data, dense, sparse, 1).equals(compute(data, dense, sparse, 2))
 
 
 def test_a_table_with_only_probabilities_and_classes_is_read():

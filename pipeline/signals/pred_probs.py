@@ -45,7 +45,8 @@ class OutOfFoldProbabilities(Signal, frozen=True):
 
     See `pipeline.crossfit` for the method. A row's fold hashes its group, or its id, so it is the same
     whatever other rows there are. Near-duplicates may fall in different folds and vouch for each other's
-    labels: drop them first. Rows without a label get probabilities and teach nothing.
+    labels: drop them first. Rows without a label, or with one that no other row has, teach nothing and get
+    probabilities of the other classes.
     """
 
     name: ClassVar[str] = "pred_probs"
@@ -69,7 +70,7 @@ class OutOfFoldProbabilities(Signal, frozen=True):
         """
         from scipy.sparse import issparse
 
-        from pipeline.crossfit import cross_fit, fold_of
+        from pipeline.crossfit import cross_fit, fold_of, in_threads
 
         codes, classes = _coded(data)
         views = {"embeddings": np.asarray(given["embeddings"], np.float64),
@@ -79,7 +80,7 @@ class OutOfFoldProbabilities(Signal, frozen=True):
             raise NotApplicable(f"all labelled train rows fall in one of {self.folds} folds; too few groups")
         c = {name: self.sparse_c if issparse(matrix) else self.dense_c for name, matrix in views.items()}
         fit = cross_fit(views, codes, data.is_train, folds, data.weights, len(classes), c,
-                        passes=self.passes, balance=self.balance, run=engine.map)
+                        passes=self.passes, balance=self.balance, run=in_threads(engine.workers))
         columns = {"probs": _lists(fit.probs), "fold": pa.array(folds)}
         columns |= {VIEW + name: _lists(probs) for name, probs in sorted(fit.views.items())}
         columns |= {"classes": _constant(classes, data.n_rows), "weights": _constant(fit.mix, data.n_rows)}
@@ -106,7 +107,7 @@ def codes_of(labels: Iterable[Any], classes: Sequence[Any]) -> np.ndarray:
 
 
 def _coded(data: Dataset) -> tuple[np.ndarray, list[Any]]:
-    """Return the class codes (n,) and the classes of the train rows, sorted."""
+    """Return the class codes (n,) and the classes with at least 2 train rows, sorted."""
     if data.roles.label is None:
         raise NotApplicable("there is no label column")
     labels = [None if isinstance(value, float) and np.isnan(value) else value for value in data.labels]
@@ -123,10 +124,11 @@ def _coded(data: Dataset) -> tuple[np.ndarray, list[Any]]:
     if len(classes) < 2:
         raise NotApplicable(f"the train rows have {len(classes)} distinct labels; at least 2 are needed")
     counts = np.bincount(codes[usable & (codes >= 0)], minlength=len(classes))
-    if counts.min() < 2:
+    enough = [value for value, n in zip(classes, counts, strict=True) if n >= 2]
+    if len(enough) < 2:
         rare = classes[int(counts.argmin())]
         raise NotApplicable(f"class {rare!r} has {counts.min()} train row of {len(train)}; 2 are needed")
-    return codes, classes
+    return codes_of(labels, enough), enough
 
 
 def _fold_keys(data: Dataset) -> list[str]:
