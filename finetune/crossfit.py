@@ -39,7 +39,7 @@ def cross_fit(data: Dataset, training: Training, engine: Engine, seed: int) -> G
     c = {name: signal.sparse_c if issparse(matrix) else signal.dense_c for name, matrix in views.items()}
     fit = crossfit.cross_fit(
         views, codes(data.labels, classes), data.is_train, folds, data.weights * ~split, len(classes), c,
-        passes=signal.passes, run=engine.map,
+        passes=signal.passes, run=crossfit.in_threads(engine.workers),
         balance=1.0 if training.class_weight == "balanced" else signal.balance,
     )  # fmt: skip
     roots = np.array([not p for p in data.parents], dtype=bool)

@@ -30,8 +30,7 @@ class Evaluation:
 
     metrics : name -> {"value", "low", "high"} with a 95 % interval, or {"value": None, "why"}.
     slices : every group of rows looked at, the weak ones first.
-    predictions : table of row_id, label, predicted (JSON), cluster, classes (JSON list), probs (K,) float64;
-        None in an evaluation read back from JSON.
+    predictions : table of row_id, label, predicted (JSON), cluster, classes (JSON list), probs (K,) float64.
     """
 
     split: str
@@ -44,7 +43,7 @@ class Evaluation:
     confusion: dict[str, Any]
     calibration: list[dict[str, float]]
     slices: tuple[SliceResult, ...]
-    predictions: pa.Table | None = None
+    predictions: pa.Table
 
     @property
     def weak(self) -> tuple[SliceResult, ...]:
@@ -57,8 +56,8 @@ class Evaluation:
         return _rounded({**plain, "slices": [s._asdict() for s in self.slices]})
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], predictions: pa.Table | None = None) -> Evaluation:
-        """Return the evaluation that `to_json` wrote, with its table of predictions if there is one."""
+    def from_json(cls, values: Mapping[str, Any], predictions: pa.Table) -> Evaluation:
+        """Return the evaluation that `to_json` wrote, with its table of predictions."""
         slices = tuple(SliceResult(**s) for s in values["slices"])
         return cls(**{**values, "slices": slices, "predictions": predictions})
 

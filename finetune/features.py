@@ -23,24 +23,27 @@ def features(data: Dataset, engine: Engine, state: Mapping[str, Any] | None = No
     content.
     """
     roots = data.roots
+    if not data.n_rows:
+        return np.zeros((0, 0), dtype=np.float32)
     signals = engine.signals(data) if state is None else _with_state(Signals(data, engine), state)
-    vectors = np.asarray(signals["embeddings"], dtype=np.float32) if roots.n_rows else None
-    if roots.n_rows == data.n_rows and vectors is not None:
-        return vectors
+    parts = [np.asarray(signals["embeddings"], dtype=np.float32)] if roots.n_rows else []
+    if roots.n_rows == data.n_rows:
+        return parts[0]
     keys, place = content_keys(data.content), {k: i for i, k in enumerate(content_keys(roots.content))}
     new = {key: i for i, key in reversed(list(enumerate(keys))) if key not in place}
     if new and signals.origins.get("embeddings", "computed") != "computed":
-        raise NotApplicable(f"{len(new)} rows made by a stage have no vector in the embeddings that were given; "
-                            "give theirs too, or leave out the stages that make rows")  # fmt: skip
+        raise NotApplicable(
+            f"{len(new)} rows made by a stage have no vector in the embeddings that were given; "
+            "give theirs too, or leave out the stages that make rows"
+        )
     if new:
         mask = np.zeros(data.n_rows, dtype=bool)
         mask[list(new.values())] = True
         made = _as_ingested(data.where(mask))
-        extra = np.asarray(_with_state(Signals(made, engine), signals.state)["embeddings"], dtype=np.float32)
+        vectors = _with_state(Signals(made, engine), signals.state)["embeddings"]
+        parts.append(np.asarray(vectors, dtype=np.float32))
         place.update({key: roots.n_rows + i for i, key in enumerate(content_keys(made.content))})
-        vectors = extra if vectors is None else np.concatenate([vectors, extra])
-    assert vectors is not None
-    return vectors[[place[key] for key in keys]]
+    return np.concatenate(parts)[[place[key] for key in keys]]
 
 
 def _with_state(signals: Signals, state: Mapping[str, Any]) -> Signals:

@@ -114,7 +114,7 @@ def _replicates(judged: Sequence[Judged]) -> Replicates:
 
 def _key(what: str, data: Dataset, training: Training, engine: Engine, seed: int, detail: str) -> str:
     code = code_digest(
-        "finetune", "pipeline.signals", "pipeline.crossfit", f"pipeline.modalities.{data.modality}"
+        "finetune", "pipeline.signals", "pipeline.crossfit", "pipeline.linear", f"pipeline.modalities.{data.modality}"
     )
     given = [g.digest for g in engine.given if g.name == "embeddings"]
     parts = [what, data.fingerprint, training.model_dump_json(), engine.settings, given, seed, detail, code]

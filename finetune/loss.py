@@ -72,7 +72,7 @@ def weighted_trainer() -> type[Trainer]:
         """`transformers.Trainer` whose `num_items_in_batch` is the sum of the targets of all processes."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, compute_loss_func=weighted_loss, **kwargs)
+            super().__init__(*args, **{**kwargs, "compute_loss_func": weighted_loss})
             self.model_accepts_loss_kwargs = False  # the loss is ours; the model gets no extra arguments
 
         def _get_num_items_in_batch(self, batch_samples: list, device: torch.device) -> torch.Tensor | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+ABOVE = ("pooler", "final_layer_norm", "norm", "ln_f")  # what stands on top of the layers, by its usual names
 CACHE_BYTES = 4 * 2**30  # larger caches are not made: plain freezing is used
 
 
@@ -29,20 +30,19 @@ def freeze_lower(model: PreTrainedModel, layers: int) -> int:
     """
     import torch
 
-    base = model.base_model
+    base: Any = model.base_model
     blocks = _blocks(base)
     if blocks is None:
         raise ValueError(f"{type(model).__name__}: cannot tell its layers apart; use method full")
     frozen = max(0, len(blocks) - layers)
     inside = {id(p) for block in list(blocks)[frozen:] for p in block.parameters()}
-    above = {id(p) for name, part in base.named_children() if name in ("pooler", "final_layer_norm", "norm", "ln_f")
-             for p in part.parameters()}  # fmt: skip
+    above = {id(p) for name, part in base.named_children() if name in ABOVE for p in part.parameters()}
     for p in base.parameters():
         p.requires_grad = id(p) in inside or id(p) in above
-    below = [m for name, m in base.named_modules() if isinstance(m, torch.nn.Dropout)
-             and not any(m is d for block in list(blocks)[frozen:] for d in block.modules())]  # fmt: skip
-    for dropout in below:
-        dropout.p = 0.0
+    trained = {id(m) for block in list(blocks)[frozen:] for m in block.modules()}
+    for module in base.modules():
+        if isinstance(module, torch.nn.Dropout) and id(module) not in trained:
+            module.p = 0.0
     return frozen
 
 
@@ -66,7 +66,7 @@ class LowerStates:
 
 def cacheable(model: PreTrainedModel, n_tokens: int) -> bool:
     """Return whether the model is built the BERT way and its states for so many tokens fit the limit."""
-    base = model.base_model
+    base: Any = model.base_model
     built = hasattr(base, "embeddings") and hasattr(getattr(base, "encoder", None), "layer")
     return built and n_tokens * model.config.hidden_size * 4 <= CACHE_BYTES
 
@@ -82,22 +82,22 @@ def compute_states(
     """Run embeddings and the first `frozen` layers over all rows, longest batches first, into `file`."""
     import torch
 
-    base, device = model.base_model, model.device
+    base: Any = model.base_model
+    device = model.device
     lengths = np.array([len(row["input_ids"]) for row in encoded])
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     states = np.memmap(file, dtype=np.float32, mode="w+", shape=(int(offsets[-1]), model.config.hidden_size))
     blocks, pooler = base.encoder.layer, getattr(base, "pooler", None)
     base.encoder.layer, base.pooler = blocks[:frozen], None
-    model.eval()
+    base.eval()
     try:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             for rows in by_length(encoded, 32):
                 inputs = tokenizer.pad([encoded[i] for i in rows], return_tensors="pt").to(device)
                 hidden = base(**inputs).last_hidden_state.float().cpu()
+                real = inputs["attention_mask"].bool().cpu()
                 for i, row in enumerate(rows):
-                    states[offsets[row] : offsets[row + 1]] = hidden[i][
-                        inputs["attention_mask"][i].bool().cpu()
-                    ].numpy()
+                    states[offsets[row] : offsets[row + 1]] = hidden[i][real[i]].numpy()
     finally:
         base.encoder.layer, base.pooler = blocks, pooler
     return LowerStates(states, offsets)
@@ -114,7 +114,7 @@ def without_lower(model: PreTrainedModel, frozen: int) -> Iterator[None]:
         def forward(self, input_ids: Any = None, inputs_embeds: Any = None, **_: Any) -> Any:
             return inputs_embeds
 
-    base = model.base_model
+    base: Any = model.base_model
     embeddings, blocks = base.embeddings, base.encoder.layer
     base.embeddings, base.encoder.layer = Passed(), blocks[frozen:]
     try:

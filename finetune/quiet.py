@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,8 @@ def training_room(seed: int) -> Iterator[None]:
     """
     import torch
     import transformers
-    from transformers.utils import logging as hf_logging
 
+    hf_logging: Any = transformers.utils.logging
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - the Trainer uses them
     threads, level, bars = (
         torch.get_num_threads(),

@@ -11,10 +11,15 @@ Method = Literal["probe", "partial", "full"]
 
 # TrainingArguments that have a setting of their own here, or that reproducibility and offline use fix.
 OWN_ARGS = {
-    "per_device_train_batch_size": "batch_rows", "num_train_epochs": "epochs",
-    "learning_rate": "learning_rate", "gradient_accumulation_steps": "gradient_accumulation", "weight_decay": "weight_decay",
-    "label_smoothing_factor": "label_smoothing", "warmup_steps": "warmup_fraction", "bf16": "precision",
-}  # fmt: skip
+    "per_device_train_batch_size": "batch_rows",
+    "num_train_epochs": "epochs",
+    "learning_rate": "learning_rate",
+    "gradient_accumulation_steps": "gradient_accumulation",
+    "weight_decay": "weight_decay",
+    "label_smoothing_factor": "label_smoothing",
+    "warmup_steps": "warmup_fraction",
+    "bf16": "precision",
+}
 FIXED_ARGS = (
     "output_dir", "seed", "data_seed", "report_to", "remove_unused_columns", "label_names", "disable_tqdm",
     "use_cpu", "average_tokens_across_devices", "save_strategy", "eval_strategy", "logging_strategy",

@@ -13,6 +13,7 @@ import numpy as np
 
 from finetune import labels, probe
 from finetune.loss import targets
+from finetune.quiet import training_room
 from finetune.settings import Training
 from finetune.texts import load_tokenizer, texts_of
 from finetune.tune import predict_texts, tune, wants_bf16
@@ -26,8 +27,6 @@ PACKAGES = ("numpy", "scipy", "torch", "transformers")  # whose versions a train
 
 class Model(Protocol):
     """A trained classifier, wherever it came from."""
-
-    about: dict[str, Any]
 
     @property
     def classes(self) -> tuple[Any, ...]:
@@ -90,9 +89,10 @@ class Saved:
         import torch
         from transformers import AutoModelForSequenceClassification
 
-        network = AutoModelForSequenceClassification.from_pretrained(
-            self.folder, dtype=torch.float32, use_safetensors=True
-        )
+        with training_room(0):
+            network = AutoModelForSequenceClassification.from_pretrained(
+                self.folder, dtype=torch.float32, use_safetensors=True
+            )
         return network.to(torch.accelerator.current_accelerator() or "cpu"), load_tokenizer(str(self.folder))
 
 

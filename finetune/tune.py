@@ -72,7 +72,7 @@ def wants_bf16(training: Training) -> bool:
 
 
 def same_logits(
-    model: PreTrainedModel,
+    model: Any,
     tokenizer: PreTrainedTokenizerBase,
     states: LowerStates,
     rows: list[dict[str, Any]],
@@ -117,7 +117,7 @@ class Collate:
 
 
 def predict_texts(
-    model: PreTrainedModel,
+    model: Any,
     tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],
     max_tokens: int,
@@ -147,7 +147,7 @@ def _load(auto: Any, name: str, names: Sequence[str]) -> PreTrainedModel:
 
 
 def _train(
-    model: PreTrainedModel,
+    model: Any,
     tokenizer: PreTrainedTokenizerBase,
     rows: list[list[dict[str, Any]]],
     parts: list[Any],
@@ -170,8 +170,8 @@ def _train(
         "num_train_epochs": training.epochs, "gradient_accumulation_steps": training.gradient_accumulation,
         "learning_rate": training.rate, "weight_decay": training.weight_decay,
         "warmup_steps": training.warmup_fraction, "bf16": bf16, "use_cpu": not accelerated,
-        "seed": seed, "data_seed": seed, "report_to": [], "remove_unused_columns": False, "disable_tqdm": True,
-        "label_names": ["labels"], "save_strategy": "no", "logging_strategy": "epoch",
+        "seed": seed, "data_seed": seed, "report_to": [], "remove_unused_columns": False,
+        "disable_tqdm": True, "label_names": ["labels"], "save_strategy": "no", "logging_strategy": "epoch",
         "eval_strategy": "epoch" if len(items) > 1 else "no",
         "train_sampling_strategy": "group_by_length", "dataloader_pin_memory": accelerated,
     }  # fmt: skip
@@ -179,7 +179,8 @@ def _train(
     best = best_epoch(training.early_stopping)
     trainer = weighted_trainer()(
         model=model, args=arguments, train_dataset=items[0],
-        eval_dataset=items[1] if len(items) > 1 else None, data_collator=Collate(tokenizer, states), processing_class=tokenizer, callbacks=[best],
+        eval_dataset=items[1] if len(items) > 1 else None, data_collator=Collate(tokenizer, states),
+        processing_class=tokenizer, callbacks=[best],
     )  # fmt: skip
     trainer.remove_callback(PrinterCallback)
     trainer.train()

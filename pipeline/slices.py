@@ -87,10 +87,9 @@ def candidates(data: Dataset, measures: pd.DataFrame | None = None) -> list[str]
         values = _values(_cells(name, seen, None))
         if 2 <= len(values) <= MOST_VALUES:
             out += [f"{name}={v}" for v in values]
-    for name in (
-        [] if measures is None else sorted(c for c in measures.columns if _PATTERN.fullmatch(f"{c}="))
-    ):
-        values = measures[name].to_numpy(dtype=np.float64, na_value=np.nan)[data.is_train]
+    frame = pd.DataFrame() if measures is None else measures
+    for name in sorted(c for c in frame.columns if _PATTERN.fullmatch(f"{c}=")):
+        values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)[data.is_train]
         values = values[np.isfinite(values)]
         if len(values) < 4 or values.min() == values.max():
             continue

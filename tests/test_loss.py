@@ -33,8 +33,8 @@ def step(
     rows = [{"x": x[i], "labels": t[i] if ours else int(codes[i])} for i in range(ROWS)]
     arguments = TrainingArguments(
         output_dir="unused", per_device_train_batch_size=batch_rows, gradient_accumulation_steps=accumulation,
-        optim="sgd", max_steps=1, learning_rate=0.1, lr_scheduler_type="constant", max_grad_norm=0, use_cpu=True,
-        report_to=[],
+        optim="sgd", max_steps=1, learning_rate=0.1, lr_scheduler_type="constant", max_grad_norm=0,
+        use_cpu=True, report_to=[],
         remove_unused_columns=False, disable_tqdm=True, save_strategy="no", logging_steps=1,
         train_sampling_strategy="sequential", dataloader_pin_memory=False)  # fmt: skip
     net = Net()

@@ -1,0 +1,51 @@
+"""What the README claims is what the figures' file holds, and what the files it names are."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_figures_are_those_of_the_json_file():
+    spec = importlib.util.spec_from_file_location("benchmarks_demo", ROOT / "benchmarks" / "demo.py")
+    demo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo)
+    block = README.split(demo.BEGIN)[1].split(demo.END)[0].strip()
+    assert block == demo.table(json.loads(demo.JSON.read_text("utf-8")))
+
+
+def test_every_file_it_links_to_exists():
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(links) >= 4
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_the_stage_of_the_contributing_guide_runs(tmp_path):
+    """The ten-minute stage, as printed: it is found, validated and finds what it says."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    code = re.search(r"```python\n(.+?)```", text, re.DOTALL)[1]
+    path = tmp_path / "shouting.py"
+    path.write_text(code)
+    spec = importlib.util.spec_from_file_location("shouting", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    from pipeline.dataset import Dataset, Roles
+    from pipeline.run import run_stage
+
+    rows = {"row_id": ["a", "b"], "text": ["BUY NOW OR NEVER", "a quiet line"], "split": ["train", "train"]}
+    data = Dataset.of(rows, Roles(content=("text",)), "text")
+    import sys
+
+    sys.modules["shouting"] = module
+    sys.path.insert(0, str(tmp_path))
+    try:
+        step = run_stage(data, module.Shouting())
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert step.findings.counts() == {"shouting": {"flag": 1}} and step.findings.edits["row_id"].to_pylist() == ["a"]
