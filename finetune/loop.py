@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from finetune.choose import with_strength
 from finetune.evaluate import Evaluation
 from finetune.feedback import next_stages
 from finetune.judge import MODEL, Judged, compare_by_probe, compare_judged, judge, learn_signals
@@ -23,7 +24,7 @@ from pipeline.code import code_digest
 from pipeline.dataset import Dataset
 from pipeline.recipe import Recipe
 from pipeline.run import Call, Step, curate, directly, policy_only, replay
-from pipeline.signals.engine import Engine
+from pipeline.signals.engine import Engine, Given
 from pipeline.source import Opened, open_data
 from pipeline.stage import Stage, stages
 from pipeline.store import Store
@@ -50,7 +51,7 @@ class Round:
 
 @dataclass
 class Outcome:
-    """All that a run found, did and measured."""
+    """All that a run found, did and measured. `applied`: the steps, by round, that made `curated` of the root."""
 
     recipe: Recipe
     training: Training
@@ -58,6 +59,7 @@ class Outcome:
     rounds: list[Round]
     raw: Judged
     curated: Dataset
+    applied: list[tuple[int, Step]]
     final: dict[str, Any]
     model_folder: Path
     key: str
@@ -82,18 +84,23 @@ def improve(
     training = Training(**recipe.train)
     opened = call("ingest", open_data, recipe, store)
     root = opened.dataset
-    screen = training.model_copy(update={"method": "probe"})
     log("raw: training and evaluating on the data as it came")
+    training = call("choose settings on raw", with_strength, root, training, engine)
+    screen = training.model_copy(update={"method": "probe"})
     raw = call("evaluate raw", judge, root, screen, engine, store, recipe.seed)
-    accepted: list[Step] = []
+    accepted: list[tuple[int, Step]] = []
+    applied: list[tuple[int, Step]] = []
     rounds: list[Round] = []
     evaluation: Evaluation | None = None
+    learnt: Given | None = None
     curated = root
     for number in range(1, recipe.loop.rounds + 1):
         wanted, changes = next_stages(_stages(recipe), evaluation)
+        changes += _readers(wanted, learnt)
         for line in changes:
             log(f"round {number}: {line}")
-        steps = curate(replay(root, accepted), wanted, engine, store, call)
+        base = replay(root, [step for _, step in accepted])
+        steps = curate(base, wanted, engine, store, call)
         turn = Round(number, tuple(wanted), changes, steps)
         rounds.append(turn)
         log(f"round {number}: training and evaluating {turn.curated.n_rows:,} rows")
@@ -106,19 +113,18 @@ def improve(
         )  # fmt: skip
         turn.accepted, turn.because = _verdict(turn.comparison, recipe)
         log(f"round {number}: {turn.because}")
-        if turn.accepted:
-            accepted += [s for s in steps if not s.stage.rebuilt]
-            curated = turn.curated
-        else:
-            accepted += _hygiene(replay(root, accepted), steps)
-            curated = replay(root, accepted)
+        stands = steps if turn.accepted else _hygiene(base, steps)
+        applied = [*accepted, *((number, step) for step in stands)]
+        accepted = [(n, step) for n, step in applied if not step.stage.rebuilt]
+        curated = stands[-1].after if stands else base
         if not blank_evaluation:
             evaluation = turn.judged.evaluation
             name = f"cross-fit round {number}"
-            engine.bring(call(name, learn_signals, turn.curated, screen, engine, store, recipe.seed))
+            learnt = call(name, learn_signals, turn.curated, screen, engine, store, recipe.seed)
+            engine.bring(learnt)
     log(f"scoring the test split once: raw and curated, {training.method}")
     final = call("final", _final, root, curated, training, screen, engine, store, recipe)
-    return Outcome(recipe, training, opened, rounds, raw, curated, final, Path(final["model_folder"]),
+    return Outcome(recipe, training, opened, rounds, raw, curated, applied, final, Path(final["model_folder"]),
                    run_key(recipe, root))  # fmt: skip
 
 
@@ -126,6 +132,13 @@ def run_key(recipe: Recipe, root: Dataset) -> str:
     """Return the digest of all that a run depends on, known once the data is read."""
     parts = [recipe.digest, root.fingerprint, code_digest("pipeline", "finetune")]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _readers(wanted: Sequence[Stage], learnt: Given | None) -> list[str]:
+    """Say which stages read what training gave back."""
+    if learnt is None:
+        return []
+    return [f"{stage.name} reads {learnt.name} {learnt.origin}" for stage in wanted if learnt.name in stage.needs]
 
 
 def _stages(recipe: Recipe) -> Sequence[Stage]:

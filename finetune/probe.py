@@ -87,13 +87,18 @@ class Probe:
 def fit(train: Dataset, data: Dataset, targets: np.ndarray, training: Training, engine: Engine) -> Probe:
     """Fit on `train`, rows of `data`, with targets (n, K). Raises `NotApplicable` without embeddings."""
     signals = engine.signals(data)
-    coefficients = fit_linear(row_features(train, data, engine), targets, training.c)
+    coefficients = fit_linear(row_features(train, data, engine), targets, strength(training))
     return Probe(
         coefficients,
         dict(signals.state),
         embedding_settings(engine),
         signals.origins.get("embeddings", "computed") != "computed",
     )
+
+
+def strength(training: Training) -> float:
+    """Return the inverse strength of the penalty: what was asked for or chosen, else 1."""
+    return 1.0 if training.c is None else training.c
 
 
 def row_features(rows: Dataset, data: Dataset, engine: Engine) -> np.ndarray:

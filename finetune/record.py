@@ -43,8 +43,7 @@ def commit(outcome: Outcome, store: Store, engine: Engine, planted: Sequence[dic
         from pipeline.report import write as write_report
 
         write_parquet(folder / LEDGER, ledger_table(rounds))
-        accepted = [s for r in outcome.rounds if r.accepted for s in r.steps]
-        write_tables(folder, outcome.opened.dataset, outcome.curated, accepted)
+        write_tables(folder, outcome.opened.dataset, outcome.curated, [step for _, step in outcome.applied])
         shutil.copytree(outcome.model_folder, folder / "model", copy_function=_link)
         (folder / "evaluation.json").write_text(
             json.dumps(outcome.final, indent=1, sort_keys=True, allow_nan=False), "utf-8"
@@ -78,9 +77,8 @@ def run_record(
     from pipeline.report.record import dataset_record
 
     root, curated = outcome.opened.dataset, outcome.curated
-    found = [(s.stage.name, s.findings) for r in outcome.rounds if r.accepted for s in r.steps]
-    steps = [{"round": r.number, **_facts(s), "seconds": round(s.seconds, 2), "cached": s.cached}
-             for r in outcome.rounds for s in r.steps]  # fmt: skip
+    found = [(step.stage.name, step.findings) for _, step in outcome.applied]
+    steps = [{"round": n, **_facts(s), "seconds": round(s.seconds, 2), "cached": s.cached} for n, s in outcome.applied]
     final = outcome.final
     return {
         "kind": "run", "title": outcome.recipe.title or f"run {number}", "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -112,7 +110,7 @@ def versions(own: str) -> dict[str, str]:
 
 def _facts(step: Step) -> dict[str, Any]:
     facts = step.facts
-    return {k: facts[k] for k in ("stage", "skipped", "rows_in", "dropped", "changed", "added", "flagged", "rows_out",
+    return {k: facts[k] for k in ("stage", "rebuilt", "skipped", "rows_in", "dropped", "changed", "added", "flagged", "rows_out",
                                   "issues", "metrics", "settings")}  # fmt: skip
 
 

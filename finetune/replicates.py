@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from finetune.labels import codes, label_key, present
 from finetune.linear import fit_linear, softmax
-from finetune.probe import row_features
+from finetune.probe import row_features, strength
 from finetune.settings import Training
 from finetune.train import fit, train_rows, train_targets
 from pipeline.dataset import ROW_ID, Dataset
@@ -107,7 +107,7 @@ def _probes(
     for draw in poisson_draws(train, n, seed):
         kept = draw > 0
         t = train_targets(train.where(kept), classes, training, (train.weights * draw)[kept])
-        yield softmax(x_new, fit_linear(x[kept], t, training.c, tolerance=1e-4)).argmax(axis=1)
+        yield softmax(x_new, fit_linear(x[kept], t, strength(training), tolerance=1e-4)).argmax(axis=1)
 
 
 def _tuned(

@@ -39,7 +39,7 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     >>> Training(method="partial", layers=1).used()["layers"]
     1
     >>> Training(method="probe").used()
-    {'method': 'probe', 'c': 10.0, 'label_smoothing': 0.0, 'class_weight': None}
+    {'method': 'probe', 'c': None, 'label_smoothing': 0.0, 'class_weight': None}
     """
 
     method: Method = "probe"
@@ -53,7 +53,9 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     warmup_fraction: float = Field(
         0.1, ge=0, lt=1, description="of all steps, with a linear rise of the rate"
     )
-    c: float = Field(10.0, gt=0, description="probe: inverse strength of the L2 penalty, as in scikit-learn")
+    c: float | None = Field(
+        None, gt=0, description="probe: inverse strength of the L2 penalty; chosen on validation rows when not given"
+    )
     layers: int = Field(2, ge=1, description="partial: how many of the last layers are trained")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weight: Literal["balanced"] | None = Field(

@@ -50,6 +50,7 @@ def finetune_data(
     plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], seed: int
 ) -> tuple[dict[str, Any], str]:
     """Fit on the train rows and write a `save_pretrained` folder."""
+    from finetune.choose import with_strength
     from finetune.settings import Training
     from finetune.train import fit
     from pipeline.recipe import validated
@@ -58,7 +59,7 @@ def finetune_data(
     training = validated(Training, _pairs(overrides), "train")
     if out.exists() and any(out.iterdir()):
         raise RecipeError(f"{out}: not empty (give another folder with -o, or delete it)")
-    model = fit(opened.dataset, training, engine, seed, out)
+    model = fit(opened.dataset, with_strength(opened.dataset, training, engine), engine, seed, out)
     facts = {
         "model": str(out),
         "method": training.method,

@@ -17,21 +17,24 @@ LEDGER = "ledger.parquet"
 
 
 def ledger_table(rounds: Sequence[tuple[int, bool, Sequence[Step]]]) -> pa.Table:
-    """Return all edits of all rounds as one table: the edit's columns plus `round` and `applied`."""
+    """Return all edits of all rounds (number, accepted, steps) as one table: the edit's columns, `round`, `applied`.
+
+    `applied` says whether the edit made the curated data: not a flag, its round accepted or the edit hygiene, and
+    for stages that are made anew each round, of the last accepted round.
+    """
+    last = max((number for number, accepted, _ in rounds if accepted), default=0)
+    if rounds and not rounds[-1][1]:
+        last = 0  # after a rejected round nothing is made anew
     parts = []
     for number, accepted, steps in rounds:
         for step in steps:
-            n = step.findings.edits.num_rows
-            if n:
-                edits = step.findings.edits
-                table = edits.append_column("round", pa.array([number] * n, pa.int64()))
-                done = pc.and_(pc.not_equal(edits["action"], "flag"), pa.scalar(accepted))
-                parts.append(table.append_column("applied", done))
-    return (
-        pa.concat_tables(parts).combine_chunks()
-        if parts
-        else pa.table({"row_id": pa.array([], pa.large_string())})
-    )
+            edits = step.findings.edits
+            stands = accepted if not step.stage.rebuilt else accepted and number == last
+            done = [a != "flag" and (stands or (issue in step.stage.policy and not step.stage.rebuilt))
+                    for issue, a in zip(edits["issue"].to_pylist(), edits["action"].to_pylist(), strict=True)]  # fmt: skip
+            table = edits.append_column("round", pa.array([number] * edits.num_rows, pa.int64()))
+            parts.append(table.append_column("applied", pa.array(done, pa.bool_())))
+    return pa.concat_tables(parts).combine_chunks() if parts else pa.table({"row_id": pa.array([], pa.large_string())})
 
 
 def why(store: Store, row_id: str, run: int | None = None) -> list[str]:

@@ -57,7 +57,7 @@ class Step:
         by = {a: len({r for r, b in zip(rows, actions, strict=True) if b == a}) for a in ("set", "flag")}
         settings = json.loads(self.stage.model_dump_json(exclude_none=True))
         return {
-            "stage": self.stage.name, "skipped": self.skipped, "settings": settings,
+            "stage": self.stage.name, "rebuilt": self.stage.rebuilt, "skipped": self.skipped, "settings": settings,
             "rows_in": self.before.n_rows, "dropped": n_dropped, "added": n_added, "changed": by["set"],
             "flagged": by["flag"], "rows_out": self.after.n_rows, "issues": self.findings.counts(),
             "metrics": self.findings.metrics, "before": self.before.fingerprint, "after": self.after.fingerprint,

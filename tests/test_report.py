@@ -400,15 +400,15 @@ def test_a_curated_dataset_of_another_size_than_the_last_stage_left_is_noticed()
     assert "the curated data have 10" in Page(render({**full_record(), "rows_out": 10})).words
 
 
-def test_only_the_accepted_round_is_the_result():
+def test_two_rounds_add_up_as_one_line():
     record = full_record()
-    rejected = [
-        {**s, "round": 2, "dropped": 0, "added": 0, "rows_in": 12, "rows_out": 12} for s in record["steps"]
-    ]
-    record["steps"] += rejected
-    record["rounds"] = [{**record["rounds"][0], "round": n, "accepted": n == 1} for n in (1, 2)]
+    last = record["steps"][-1]["rows_out"]
+    second = [{**s, "round": 2, "dropped": 0, "added": 0, "rows_in": last, "rows_out": last} for s in record["steps"]]
+    record["steps"] += second
     words = Page(render(record)).words
-    assert "Round 1, which made the curated data" in words and "do not add up" not in words
+    assert "do not add up" not in words and "made anew each round" in words
+    record["steps"][-1]["rows_in"] += 1
+    assert "do not add up" in Page(render(record)).words
 
 
 def test_an_audit_without_evaluation_renders():

@@ -15,6 +15,7 @@ from pipeline.findings import Findings
 from pipeline.modalities import modality
 from pipeline.report.meanings import meaning_of
 from pipeline.report.visible import excerpts, shorten
+from pipeline.stage import stages
 
 EXAMPLES, EXAMPLE_CHARS, VALUE_CHARS, MOST_RELATED = 5, 240, 160, 2
 Steps = Sequence[tuple[str, Findings]]
@@ -87,13 +88,14 @@ def suggested_labels(steps: Steps, label: str | None) -> dict[str, str]:
 
 
 def issue_list(steps: Steps, edits: Sequence[dict[str, Any]], rows: Rows) -> list[dict[str, Any]]:
-    """Return one entry an issue, the one that touches most rows first."""
+    """Return one entry an issue, the one that touches most rows first; what only weighs or makes rows comes last."""
     by_issue: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for edit in edits:
         by_issue[edit["issue"]].append(edit)
     suggested = suggested_labels(steps, rows.raw.roles.label)
     entries = [_entry(issue, of_issue, rows, suggested) for issue, of_issue in by_issue.items()]
-    return sorted(entries, key=lambda e: (-e["rows"], e["issue"]))
+    made = {name for name, stage in stages().items() if stage.rebuilt}
+    return sorted(entries, key=lambda e: (set(e["stages"]) <= made, -e["rows"], e["issue"]))
 
 
 def _entry(issue: str, edits: list[dict[str, Any]], rows: Rows, suggested: dict[str, str]) -> dict[str, Any]:

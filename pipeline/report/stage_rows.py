@@ -11,33 +11,19 @@ Step = Mapping[str, Any]
 
 
 def changes(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the rounds with their steps, the one that made the curated data first, and its chart."""
-    by_round: dict[int, list[Step]] = {}
-    for step in record["steps"]:
-        by_round.setdefault(int(step.get("round") or 1), []).append(step)
-    verdicts = {int(r["round"]): r.get("accepted") for r in record.get("rounds") or []}
-    kept = kept_round(by_round, verdicts)
-    rounds = []
-    for number in sorted(by_round, key=lambda n: (n != kept, n)):
-        is_result = number == kept and verdicts.get(number) is not False
-        ends = (record.get("rows_in"), record.get("rows_out") if is_result else None)
-        lines = [_line(step) for step in by_round[number]]
-        rounds.append({
-            "round": number, "kept": number == kept, "accepted": verdicts.get(number), "lines": lines,
+    """Return the steps that made the curated data, all rounds in one line, their totals, check and chart."""
+    steps: Sequence[Step] = record["steps"]
+    lines = [_line(step) for step in steps]
+    out: dict[str, Any] = {"lines": lines, "several": len({line["round"] for line in lines}) > 1, "chart": None}
+    if lines:
+        out |= {
             "total": {k: sum(line[k] for line in lines) for k in ("dropped", "changed", "added", "flagged")},
-            "rows_in": lines[0]["rows_in"], "rows_out": lines[-1]["rows_out"],
-            "problems": adds_up(by_round[number], *ends),
-        })  # fmt: skip
-    return {"rounds": rounds, "chart": _chart(rounds[0]) if rounds else None, "several": len(rounds) > 1}
-
-
-def kept_round(rounds: Mapping[int, Any], accepted: Mapping[int, bool | None]) -> int | None:
-    """Return the last accepted round, or the last one where none was accepted.
-
-    >>> kept_round({1: [], 2: []}, {1: True, 2: False})
-    1
-    """
-    return max((n for n in rounds if accepted.get(n)), default=max(rounds, default=None))
+            "rows_in": lines[0]["rows_in"],
+            "rows_out": lines[-1]["rows_out"],
+            "problems": adds_up(steps, record.get("rows_in"), record.get("rows_out")),
+        }
+        out["chart"] = _chart(out)
+    return out
 
 
 def adds_up(steps: Sequence[Step], rows_in: int | None = None, rows_out: int | None = None) -> list[str]:
@@ -75,6 +61,7 @@ def _line(step: Step) -> dict[str, Any]:
     ]
     return {
         **numbers,
+        "round": int(step.get("round") or 1),
         "stage": str(step["stage"]),
         "skipped": step.get("skipped"),
         "issues": issues,
@@ -86,7 +73,9 @@ def _line(step: Step) -> dict[str, Any]:
 
 def _chart(shown: Mapping[str, Any]) -> str:
     steps = [
-        (line["stage"], line["dropped"], line["added"]) for line in shown["lines"] if not line["skipped"]
+        (f"{line['stage']} · round {line['round']}" if shown["several"] else line["stage"], line["dropped"], line["added"])
+        for line in shown["lines"]
+        if not line["skipped"] and (not shown["several"] or line["dropped"] or line["added"])
     ]
     about = ", ".join(f"{s}: {d} dropped, {a} added" for s, d, a in steps)
     return waterfall(
