@@ -1,5 +1,7 @@
 """Run the demo in a new workspace and write its figures to demo.json; put them into the README.
 
+From the repository's root:
+
     python benchmarks/demo.py            about 10 minutes on two cores
     python benchmarks/demo.py --readme   only rewrite the README from demo.json
 """
@@ -33,7 +35,8 @@ def measure() -> dict:
         again = time.monotonic() - started
         out = json.loads(done.stdout)
     figures = {"wall_seconds": round(seconds), "cpu_seconds": round(used.ru_utime + used.ru_stime),
-               "peak_gib": round(used.ru_maxrss / 2**20, 1), "second_run_seconds": round(again, 1), "variants": {}}
+               "peak_gib": round(used.ru_maxrss / 2**20, 1), "second_run_seconds": round(again, 1),
+               "variants": {}}
     for name, variant in out["variants"].items():
         final = variant["evaluation"]
         figures["variants"][name] = {
@@ -51,17 +54,20 @@ def table(figures: dict) -> str:
              "| --- | --- | --- | --- | --- | --- |"]
     for variant, values in figures["variants"].items():
         for p in values["planted"]:
-            numbers = [_cell(p.get(k)) for k in ("planted", "found", "precision", "recall", "average_precision")]
+            keys = ("planted", "found", "precision", "recall", "average_precision")
+            numbers = [_cell(p.get(k)) for k in keys]
             lines.append(f"| {p['fault']} ({variant}) | " + " | ".join(numbers) + " |")
-    lines += ["", "| test split | raw macro-F1 | curated macro-F1 | curated − raw, points [95 % interval] | verdict | method |",
-              "| --- | --- | --- | --- | --- | --- |"]
+    lines += ["", "| test split | raw macro-F1 | curated macro-F1 | curated − raw, points [95 % interval] "
+              "| verdict | method |", "| --- | --- | --- | --- | --- | --- |"]
     for variant, values in figures["variants"].items():
         for c in values["comparisons"]:
             effect = f"{100 * c['difference']:+.1f} [{100 * c['low']:+.1f}, {100 * c['high']:+.1f}]"
             runs = f"{c['method']}, {c['replicates']} run{'s' if c['replicates'] > 1 else ''} a side"
-            lines.append(f"| {variant} | {c['raw']:.3f} | {c['curated']:.3f} | {effect} | {c['verdict']} | {runs} |")
-    lines += ["", f"Measured by `python benchmarks/demo.py`: {figures['wall_seconds']} s, {figures['peak_gib']} GiB, "
-              f"{figures['machine']}; the same command again: {figures['second_run_seconds']} s, nothing computed."]
+            lines.append(f"| {variant} | {c['raw']:.3f} | {c['curated']:.3f} | {effect} "
+                         f"| {c['verdict']} | {runs} |")
+    lines += ["", f"Measured by `python benchmarks/demo.py`: {figures['wall_seconds']} s, "
+              f"{figures['peak_gib']} GiB, {figures['machine']}; the same command again: "
+              f"{figures['second_run_seconds']} s, nothing computed."]
     return "\n".join(lines)
 
 
@@ -76,19 +82,21 @@ def _cell(value: object) -> str:
 
 
 def _machine() -> str:
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
     return f"{os.cpu_count()} cores of {names[0] if names else platform.processor()}"
 
 
 def main() -> None:
     if "--readme" not in sys.argv:
         figures = measure()
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True, check=True)
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True,
+                                text=True, check=True)
         from finetune.record import versions
         from pipeline import __version__
 
-        figures |= {"command": "python benchmarks/demo.py", "commit": commit.stdout.strip(), "machine": _machine(),
-                    "versions": versions(__version__)}
+        figures |= {"command": "python benchmarks/demo.py", "commit": commit.stdout.strip(),
+                    "machine": _machine(), "versions": versions(__version__)}
         JSON.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", "utf-8")
     write_readme(json.loads(JSON.read_text("utf-8")))
 

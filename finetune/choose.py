@@ -1,7 +1,7 @@
 """Choose the probe's penalty on the validation rows of one dataset.
 
-In a run that dataset is the raw one, so that raw and curated are trained with the same settings and the choice
-favours raw, if any.
+In a run that dataset is the raw one, so that raw and curated are trained with the same settings and the
+choice favours raw, if any.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NO_ANSWER = 1.0  # where there are no validation rows to ask
 
 
 def with_strength(data: Dataset, training: Training, engine: Engine) -> Training:
-    """Return the settings with a value for `c`: the given one, or that with the best macro-F1 on validation rows.
+    """Return the settings with a value for `c`: the given one, or that with the best validation macro-F1.
 
     The smallest of equals wins. Cost: six probes. Raises `NotApplicable` where labels are no single classes.
     """

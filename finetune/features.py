@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.dataset import PARENTS, Dataset, content_keys
+from pipeline.dataset import PARENTS, Dataset
+from pipeline.hashing import content_keys
 from pipeline.signals.engine import Engine, Signals
 from pipeline.stage import NotApplicable
 

@@ -1,4 +1,4 @@
-"""Train on a dataset, evaluate it, cross-fit it, compare it with raw: each kept in the store under its key."""
+"""Train on a dataset, evaluate it, cross-fit it, compare it with raw: each kept in the store by its key."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from finetune.settings import Training
 from finetune.train import fit
 from pipeline.code import code_digest
 from pipeline.dataset import Dataset
+from pipeline.files import read_parquet, write_parquet
 from pipeline.signals.engine import Engine, Given
-from pipeline.store import Store, read_parquet, write_parquet
+from pipeline.store import Store
 
 MODEL, PREDICTIONS, PRED_PROBS = "model", "predictions.parquet", "pred_probs.parquet"
 
@@ -44,7 +45,10 @@ def judge(
     split: str = "validation",
     keep: bool = False,
 ) -> Judged:
-    """Fit on the train rows and evaluate on `split`, once per key. `keep` keeps the model beside the evaluation."""
+    """Fit on the train rows and evaluate on `split`, once per key.
+
+    `keep` keeps the model beside the evaluation.
+    """
 
     def make(folder: Path) -> dict[str, Any]:
         place = nullcontext(str(folder / MODEL)) if keep else TemporaryDirectory(prefix="assay-")
@@ -83,10 +87,10 @@ def compare_by_probe(
     """Return the paired, replicated comparison of raw and curated on the same held-out rows, once per key."""
 
     def make(folder: Path) -> dict[str, Any]:
-        sides = [
+        one, two = (
             replicate_predictions(data, training, engine, split, replicates, seed) for data in (raw, curated)
-        ]
-        return compare(*sides, seed=seed).to_json()
+        )
+        return compare(one, two, seed=seed).to_json()
 
     key = _key("compare", raw, training, engine, seed, f"{split}/{replicates}/{curated.fingerprint}")
     return store.artifact(key, make)[1]
@@ -113,9 +117,8 @@ def _replicates(judged: Sequence[Judged]) -> Replicates:
 
 
 def _key(what: str, data: Dataset, training: Training, engine: Engine, seed: int, detail: str) -> str:
-    code = code_digest(
-        "finetune", "pipeline.signals", "pipeline.crossfit", "pipeline.linear", f"pipeline.modalities.{data.modality}"
-    )
+    shared = ("finetune", "pipeline.signals", "pipeline.crossfit", "pipeline.linear")
+    code = code_digest(*shared, f"pipeline.modalities.{data.modality}")
     given = [g.digest for g in engine.given if g.name == "embeddings"]
     parts = [what, data.fingerprint, training.model_dump_json(), engine.settings, given, seed, detail, code]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

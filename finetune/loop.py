@@ -1,8 +1,8 @@
 """The loop: find, apply, fine-tune, evaluate, feed back, for a number of rounds.
 
-One code path for the command line and for Prefect: every step goes through `call`, which runs it directly or as
-a task. Everything is kept in the store under a key of all it depends on, so the same command goes on where an
-interrupted run stopped, and the same run twice computes nothing.
+One code path for the command line and for Prefect: every step goes through `call`, which runs it directly or
+as a task. Everything is kept in the store under a key of all it depends on, so the same command goes on where
+an interrupted run stopped, and the same run twice computes nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ class Round:
 
 @dataclass
 class Outcome:
-    """All that a run found, did and measured. `applied`: the steps, by round, that made `curated` of the root."""
+    """All that a run found, did and measured.
+
+    applied : the steps, by round, that made `curated` of the root.
+    """
 
     recipe: Recipe
     training: Training
@@ -75,9 +78,9 @@ def improve(
 ) -> Outcome:
     """Run all rounds of a recipe and return what happened.
 
-    Each round starts from the root snapshot plus the accepted edits; its stages' settings come from the recipe
-    and from the evaluation of the round before. A round shown to be harmful on validation keeps only its policy
-    edits. The test split is scored once, at the end, for raw and curated.
+    Each round starts from the root snapshot plus the accepted edits; its stages' settings come from the
+    recipe and from the evaluation of the round before. A round shown to be harmful on validation keeps only
+    its policy edits. The test split is scored once, at the end, for raw and curated.
 
     blank_evaluation : hide the evaluation from the next round; what the loop's own tests compare with.
     """
@@ -108,8 +111,8 @@ def improve(
             f"evaluate round {number}", judge, turn.curated, screen, engine, store, recipe.seed
         )
         turn.comparison = call(
-            f"compare round {number}", compare_by_probe, root, turn.curated, screen, engine, store, "validation",
-            recipe.loop.replicates, recipe.seed,
+            f"compare round {number}", compare_by_probe, root, turn.curated, screen, engine, store,
+            "validation", recipe.loop.replicates, recipe.seed,
         )  # fmt: skip
         turn.accepted, turn.because = _verdict(turn.comparison, recipe)
         log(f"round {number}: {turn.because}")
@@ -124,8 +127,8 @@ def improve(
             engine.bring(learnt)
     log(f"scoring the test split once: raw and curated, {training.method}")
     final = call("final", _final, root, curated, training, screen, engine, store, recipe)
-    return Outcome(recipe, training, opened, rounds, raw, curated, applied, final, Path(final["model_folder"]),
-                   run_key(recipe, root))  # fmt: skip
+    folder, key = Path(final["model_folder"]), run_key(recipe, root)
+    return Outcome(recipe, training, opened, rounds, raw, curated, applied, final, folder, key)
 
 
 def run_key(recipe: Recipe, root: Dataset) -> str:
@@ -138,7 +141,8 @@ def _readers(wanted: Sequence[Stage], learnt: Given | None) -> list[str]:
     """Say which stages read what training gave back."""
     if learnt is None:
         return []
-    return [f"{stage.name} reads {learnt.name} {learnt.origin}" for stage in wanted if learnt.name in stage.needs]
+    readers = [stage.name for stage in wanted if learnt.name in stage.needs]
+    return [f"{name} reads {learnt.name} {learnt.origin}" for name in readers]
 
 
 def _stages(recipe: Recipe) -> Sequence[Stage]:
@@ -149,7 +153,8 @@ def _stages(recipe: Recipe) -> Sequence[Stage]:
 def _verdict(comparison: dict[str, Any], recipe: Recipe) -> tuple[bool, str]:
     """Return whether a round stands, and why, in words."""
     low, high, name = comparison["low"], comparison["high"], comparison["metric"]
-    effect = f"{name} {100 * comparison['difference']:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] on validation"
+    points = f"{100 * comparison['difference']:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
+    effect = f"{name} {points} on validation"
     if comparison["verdict"] == "proved":
         return True, f"kept: proved better than raw, {effect}"
     if comparison["verdict"] == "harmful" and recipe.loop.harmful == "reject":
@@ -178,7 +183,7 @@ def _final(
     store: Store,
     recipe: Recipe,
 ) -> dict[str, Any]:
-    """Open the test split once: the chosen method on raw and curated, and the probe's replicated comparison."""
+    """Open the test split once: the chosen method on raw and curated, and the probe's comparison."""
     split = "test" if (root.splits == "test").any() else "validation"
     seeds = range(1 if training.method == "probe" else training.seeds)
     raw = [judge(root, training, engine, store, recipe.seed + k, split) for k in seeds]

@@ -1,4 +1,4 @@
-"""Commit a finished run: ledger, curated dataset, model, evaluation, report; and read it back in a few lines."""
+"""Commit a finished run: ledger, curated dataset, model, evaluation, report; read it back in a few lines."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from finetune.loop import Outcome, Round
+from pipeline.files import write_parquet
 from pipeline.ledger import LEDGER, ledger_table
 from pipeline.outputs import write_tables
 from pipeline.run import Step
 from pipeline.signals.engine import Engine
-from pipeline.store import Store, write_parquet
+from pipeline.store import Store
 
 PACKAGES = (
     "torch",
@@ -52,20 +53,26 @@ def commit(outcome: Outcome, store: Store, engine: Engine, planted: Sequence[dic
         write_report(record, folder)
         return {"root": outcome.opened.dataset.fingerprint, "curated": store.save(outcome.curated),
                 "recipe": outcome.recipe.digest_without_rounds, "rounds": len(outcome.rounds),
-                "steps": [s["stage"] for s in record["steps"]], "lines": _lines(outcome), "stages": _stage_lines(outcome)}  # fmt: skip
+                "steps": [s["stage"] for s in record["steps"]], "lines": _lines(outcome),
+                "stages": _stage_lines(outcome)}  # fmt: skip
 
     return store.save_run(outcome.key, write, outcome.curated.fingerprint)
 
 
 def summarize(store: Store, number: int) -> dict[str, Any]:
-    """Return a committed run's facts, with `text`: what changed, what it earned, where the report is, how to go on."""
+    """Return a committed run's facts, with `text`.
+
+    The text says what changed, what it earned, where the report is, how to go on.
+    """
     facts = store.run_facts(number)["facts"]
     folder = store.root / "runs" / str(number)
     text = [*facts["lines"], f"report: {folder / 'report.html'}", f"model: {folder / 'model'}",
-            f"dataset: {folder / 'dataset.parquet'}", f"next: assay why ROW -w {store.root}   (a row's whole life)"]  # fmt: skip
+            f"dataset: {folder / 'dataset.parquet'}",
+            f"next: assay why ROW -w {store.root}   (a row's whole life)"]  # fmt: skip
     return {"run": number, "report": str(folder / "report.html"), "model": str(folder / "model"),
             "dataset": str(folder / "dataset.parquet"), "ledger": str(folder / LEDGER), "root": facts["root"],
-            "curated": facts["curated"], "rounds": facts["rounds"], "stages": facts["stages"], "text": "\n".join(text),
+            "curated": facts["curated"], "rounds": facts["rounds"], "stages": facts["stages"],
+            "text": "\n".join(text),
             "evaluation": json.loads((folder / "evaluation.json").read_text("utf-8"))}  # fmt: skip
 
 
@@ -78,12 +85,17 @@ def run_record(
 
     root, curated = outcome.opened.dataset, outcome.curated
     found = [(step.stage.name, step.findings) for _, step in outcome.applied]
-    steps = [{"round": n, **_facts(s), "seconds": round(s.seconds, 2), "cached": s.cached} for n, s in outcome.applied]
+    steps = [
+        {"round": n, **_facts(s), "seconds": round(s.seconds, 2), "cached": s.cached}
+        for n, s in outcome.applied
+    ]
     final = outcome.final
     return {
-        "kind": "run", "title": outcome.recipe.title or f"run {number}", "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "kind": "run", "title": outcome.recipe.title or f"run {number}",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": outcome.recipe.seed, "versions": versions(__version__), "command": "assay run RECIPE",
-        "method": final["curated"]["model"], "modality": root.modality, "recipe_digest": outcome.recipe.digest,
+        "method": final["curated"]["model"], "modality": root.modality,
+        "recipe_digest": outcome.recipe.digest,
         "workspace": str(store.root), "root": root.fingerprint, "curated": curated.fingerprint,
         "rows_in": root.n_rows, "rows_out": curated.n_rows, "guesses": outcome.opened.guesses,
         "notes": outcome.opened.notes, "quarantine": outcome.opened.quarantine, "steps": steps,
@@ -110,8 +122,9 @@ def versions(own: str) -> dict[str, str]:
 
 def _facts(step: Step) -> dict[str, Any]:
     facts = step.facts
-    return {k: facts[k] for k in ("stage", "rebuilt", "skipped", "rows_in", "dropped", "changed", "added", "flagged", "rows_out",
-                                  "issues", "metrics", "settings")}  # fmt: skip
+    keys = ("stage", "rebuilt", "skipped", "rows_in", "dropped", "changed", "added", "flagged", "rows_out",
+            "issues", "metrics", "settings")  # fmt: skip
+    return {k: facts[k] for k in keys}
 
 
 def _round(turn: Round) -> dict[str, Any]:
@@ -152,13 +165,14 @@ def _lines(outcome: Outcome) -> list[str]:
     for side in ("raw", "curated"):
         m = final[side]["metrics"]
         lines.append(
-            f"{side:8} {final['split']}: macro-F1 {_interval(m['macro_f1'])}, accuracy {_interval(m['accuracy'])}"
-            f"  ({final[side]['method']})"
+            f"{side:8} {final['split']}: macro-F1 {_interval(m['macro_f1'])}, "
+            f"accuracy {_interval(m['accuracy'])}  ({final[side]['method']})"
         )
     for c in final["comparisons"]:
         lines.append(
             f"curated - raw on {final['split']}: {100 * c['difference']:+.1f} points of {c['metric']} "
-            f"[{100 * c['low']:+.1f}, {100 * c['high']:+.1f}], {c['replicates']} replicate(s), {c['method']}: {c['verdict']}"
+            f"[{100 * c['low']:+.1f}, {100 * c['high']:+.1f}], {c['replicates']} replicate(s), "
+            f"{c['method']}: {c['verdict']}"
         )
     return lines
 

@@ -54,7 +54,7 @@ class Training(BaseModel, frozen=True, extra="forbid"):
         0.1, ge=0, lt=1, description="of all steps, with a linear rise of the rate"
     )
     c: float | None = Field(
-        None, gt=0, description="probe: inverse strength of the L2 penalty; chosen on validation rows when not given"
+        None, gt=0, description="probe: inverse strength of the L2 penalty; none: chosen on validation rows"
     )
     layers: int = Field(2, ge=1, description="partial: how many of the last layers are trained")
     label_smoothing: float = Field(0.0, ge=0, lt=1)

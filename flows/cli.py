@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
-import ast
-import json
-import pkgutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from flows.manners import DEFAULT_WORKSPACE, EXIT_CODES, guarded, progress, result, say
-
-if TYPE_CHECKING:
-    from pipeline.recipe import Data
-    from pipeline.signals.engine import Engine
+from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
+from flows.options import (
+    DataPath,
+    GroupColumn,
+    IdColumn,
+    Json,
+    LabelColumn,
+    ModalityName,
+    Out,
+    Quiet,
+    RecipePath,
+    Set,
+    SplitColumn,
+    TextColumn,
+    TimeColumn,
+    Workers,
+    Workspace,
+    engine_of,
+    plan_of,
+)
+from flows.stage_commands import register_stages
 
 app = typer.Typer(
     name="assay", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-    help="Find what is wrong with a training set, fix it, fine-tune, and let the evaluation steer the next round.\n\n"
+    help="Find what is wrong with a training set, fix it, fine-tune, and let the evaluation steer the next "
+    "round.\n\n"
     "  assay demo                     the main job on bundled data, start to finish\n\n"
     "  assay audit reviews.csv        find, change nothing; writes report.html",
 )  # fmt: skip
 
-Workspace = Annotated[
-    Path, typer.Option("--workspace", "-w", envvar="ASSAY_WORKSPACE", help="where everything is kept")
-]
-Workers = Annotated[int, typer.Option(min=1, help="processes; never changes a result")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting; repeat as needed")
-]
-Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="folder for the results")]
-DataPath = Annotated[str, typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, or a folder")]
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a TOML file")]
-TextColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]
-LabelColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]
-IdColumn = Annotated[str | None, typer.Option(help="a column that names each row")]
-SplitColumn = Annotated[str | None, typer.Option(help="a column that says train, validation or test")]
-GroupColumn = Annotated[str | None, typer.Option(help="rows of one group stay in one split")]
-TimeColumn = Annotated[str | None, typer.Option(help="split by time: the latest rows are held out")]
-ModalityName = Annotated[str | None, typer.Option("--modality", help="text or tabular")]
-
 
 @app.command()
 def demo(
-    workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, as_json: Json = False, quiet: Quiet = False,
+    workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, as_json: Json = False,
+    quiet: Quiet = False,
     variant: Annotated[str, typer.Option(help="faulty, as-is or both")] = "both", seed: int = 0,
 ) -> None:  # fmt: skip
     """The main job on a bundled real dataset, start to finish, offline."""
@@ -59,8 +53,8 @@ def demo(
 
 @app.command()
 def run(
-    recipe: RecipePath, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, overrides: Set = None,
-    as_json: Json = False, quiet: Quiet = False,
+    recipe: RecipePath, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
+    overrides: Set = None, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Curate, fine-tune, evaluate and feed back, for the recipe's rounds."""
     from flows.improve import run_recipe
@@ -72,10 +66,10 @@ def run(
 @app.command()
 def improve(
     recipe: RecipePath, rounds: Annotated[int, typer.Option(min=1, help="further rounds")] = 1,
-    workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, overrides: Set = None, as_json: Json = False,
-    quiet: Quiet = False,
+    workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, overrides: Set = None,
+    as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Go on from the newest run of a recipe for further rounds; earlier rounds are read back, not computed."""
+    """Go on from a recipe's newest run for further rounds; earlier rounds are read back, not computed."""
     from flows.improve import further_rounds, run_recipe
 
     wanted = [*(overrides or []), further_rounds(recipe, workspace, overrides or [], rounds)]
@@ -86,20 +80,21 @@ def improve(
 @app.command()
 def audit(
     data: DataPath, out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
-    overrides: Set = None, text_column: TextColumn = None, label_column: LabelColumn = None, id_column: IdColumn = None,
-    split_column: SplitColumn = None, group_column: GroupColumn = None, time_column: TimeColumn = None,
-    modality: ModalityName = None, pred_probs: Annotated[Path | None, typer.Option(help="Parquet: row_id, a column a class")] = None,
-    embeddings: Annotated[Path | None, typer.Option(help="Parquet: row_id, vector")] = None, as_json: Json = False,
-    quiet: Quiet = False,
+    overrides: Set = None, text_column: TextColumn = None, label_column: LabelColumn = None,
+    id_column: IdColumn = None, split_column: SplitColumn = None, group_column: GroupColumn = None,
+    time_column: TimeColumn = None, modality: ModalityName = None,
+    pred_probs: Annotated[Path | None, typer.Option(help="Parquet: row_id, a column a class")] = None,
+    embeddings: Annotated[Path | None, typer.Option(help="Parquet: row_id, vector")] = None,
+    as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Find everything, change nothing; write tables and a quality report."""
     from flows.single import audit_data, bring
 
-    plan = _plan(
+    plan = plan_of(
         data, text_column, label_column, id_column, split_column, group_column, time_column, modality
     )
     log = progress(quiet)
-    engine = _engine(workspace, workers, log)
+    engine = engine_of(workspace, workers, log)
     bring(engine, pred_probs, embeddings)
     facts, plain = audit_data(
         plan, out or Path("assay-out") / f"audit-{Path(data).stem}", workspace, engine, overrides or [], log
@@ -107,87 +102,54 @@ def audit(
     result(facts, as_json, plain)
 
 
-def _stage_command(name: str) -> Callable[..., None]:
-    def command(
-        data: DataPath, out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
-        overrides: Set = None, text_column: TextColumn = None, label_column: LabelColumn = None,
-        id_column: IdColumn = None, split_column: SplitColumn = None, group_column: GroupColumn = None,
-        time_column: TimeColumn = None, modality: ModalityName = None, as_json: Json = False, quiet: Quiet = False,
-    ) -> None:  # fmt: skip
-        from flows.single import one_stage
-
-        plan = _plan(
-            data, text_column, label_column, id_column, split_column, group_column, time_column, modality
-        )
-        log = progress(quiet)
-        target = out or Path("assay-out") / f"{name}-{Path(data).stem}"
-        facts, plain = one_stage(
-            name, plan, target, workspace, _engine(workspace, workers, log), overrides or [], log
-        )
-        result(facts, as_json, plain)
-
-    return command
-
-
 @app.command()
 def finetune(
-    data: DataPath, out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, overrides: Set = None,
-    seed: int = 0, text_column: TextColumn = None, label_column: LabelColumn = None, id_column: IdColumn = None,
-    split_column: SplitColumn = None, group_column: GroupColumn = None, time_column: TimeColumn = None,
-    modality: ModalityName = None, as_json: Json = False, quiet: Quiet = False,
+    data: DataPath, out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
+    overrides: Set = None, seed: int = 0, text_column: TextColumn = None, label_column: LabelColumn = None,
+    id_column: IdColumn = None, split_column: SplitColumn = None, group_column: GroupColumn = None,
+    time_column: TimeColumn = None, modality: ModalityName = None, as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Train on the train rows (--set method=probe|partial|full) and save a model folder."""
     from flows.single import finetune_data
 
-    plan = _plan(
-        data,
-        text_column,
-        label_column,
-        id_column,
-        split_column,
-        group_column,
-        time_column,
-        modality,
-        split=True,
+    plan = plan_of(
+        data, text_column, label_column, id_column, split_column, group_column, time_column, modality, True
     )
     log = progress(quiet)
     target = out or Path("assay-out") / f"model-{Path(data).stem}"
     facts, plain = finetune_data(
-        plan, target, workspace, _engine(workspace, workers, log), overrides or [], seed
+        plan, target, workspace, engine_of(workspace, workers, log), overrides or [], seed
     )
     result(facts, as_json, plain)
 
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="a model folder that assay finetune or assay run made")], data: DataPath,
-    split: Annotated[str, typer.Option(help="train, validation or test")] = "test", workspace: Workspace = DEFAULT_WORKSPACE,
-    workers: Workers = 2, text_column: TextColumn = None, label_column: LabelColumn = None, id_column: IdColumn = None,
-    split_column: SplitColumn = None, group_column: GroupColumn = None, time_column: TimeColumn = None,
-    modality: ModalityName = None, as_json: Json = False, quiet: Quiet = False,
+    model: Annotated[Path, typer.Argument(help="a model folder that assay finetune or assay run made")],
+    data: DataPath, split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
+    workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, text_column: TextColumn = None,
+    label_column: LabelColumn = None, id_column: IdColumn = None, split_column: SplitColumn = None,
+    group_column: GroupColumn = None, time_column: TimeColumn = None, modality: ModalityName = None,
+    as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Score a model on a split: metrics with intervals, per class, calibration, weak slices."""
     from flows.single import evaluate_model
 
-    plan = _plan(
-        data,
-        text_column,
-        label_column,
-        id_column,
-        split_column,
-        group_column,
-        time_column,
-        modality,
-        split=True,
+    plan = plan_of(
+        data, text_column, label_column, id_column, split_column, group_column, time_column, modality, True
     )
-    facts, plain = evaluate_model(model, plan, split, workspace, _engine(workspace, workers, progress(quiet)))
+    engine = engine_of(workspace, workers, progress(quiet))
+    facts, plain = evaluate_model(model, plan, split, workspace, engine)
     result(facts, as_json, plain)
 
 
 @app.command()
 def why(
-    row: Annotated[str, typer.Argument(metavar="ROW", help="a row id")], workspace: Workspace = DEFAULT_WORKSPACE,
-    run_number: Annotated[int | None, typer.Option("--run", help="the newest run by default")] = None, as_json: Json = False,
+    row: Annotated[str, typer.Argument(metavar="ROW", help="a row id")],
+    workspace: Workspace = DEFAULT_WORKSPACE,
+    run_number: Annotated[int | None, typer.Option("--run", help="the newest run by default")] = None,
+    as_json: Json = False,
 ) -> None:  # fmt: skip
     """Tell a row's whole life in a run."""
     from pipeline.ledger import why as life
@@ -199,7 +161,9 @@ def why(
 
 @app.command()
 def report(
-    run_number: Annotated[int | None, typer.Argument(metavar="[RUN]", help="the newest run by default")] = None,
+    run_number: Annotated[
+        int | None, typer.Argument(metavar="[RUN]", help="the newest run by default")
+    ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Print where a run's report is."""
@@ -221,8 +185,15 @@ def stages(as_json: Json = False) -> None:
     """List the stages, what each does and its settings."""
     from pipeline.stage import stages as known
 
-    table = {name: {"does": (s.__doc__ or "").splitlines()[0], "settings": sorted(set(s.model_fields) - {"options"}),
-                    "needs": list(s.needs), "touches": s.touches} for name, s in known().items()}  # fmt: skip
+    table = {
+        name: {
+            "does": (s.__doc__ or "").splitlines()[0],
+            "settings": sorted(set(s.model_fields) - {"options"}),
+            "needs": list(s.needs),
+            "touches": s.touches,
+        }
+        for name, s in known().items()
+    }
     plain = "\n".join(
         f"{n:12} {t['does']}\n{'':12} settings: {', '.join(t['settings']) or 'none'}"
         for n, t in table.items()
@@ -243,7 +214,10 @@ def serve(
     recipe: RecipePath, cron: Annotated[str, typer.Option(help="when to run, five fields")] = "0 3 * * *",
     workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
 ) -> None:  # fmt: skip
-    """Serve the recipe as a scheduled Prefect flow; needs a Prefect server (PREFECT_API_URL), loopback by default."""
+    """Serve the recipe as a scheduled Prefect flow.
+
+    Needs a Prefect server (PREFECT_API_URL), loopback by default.
+    """
     from flows.serve import serve_recipe
 
     serve_recipe(recipe, cron, workspace, workers)
@@ -260,43 +234,7 @@ def _version(
         raise typer.Exit
 
 
-def _plan(
-    path: str, text: str | None, label: str | None, id_: str | None, split_column: str | None, group: str | None,
-    time: str | None, modality: str | None, split: bool = False,
-) -> Data:  # fmt: skip
-    """Return the data plan of a command that takes DATA; splits are made only where training needs them."""
-    from pipeline.recipe import Data
-
-    made: dict[str, Any] = {} if split else {"test_fraction": 0.0, "validation_fraction": 0.0}
-    return Data(
-        path=path,
-        text=text,
-        label=label,
-        id=id_,
-        split=split_column,
-        group=group,
-        time=time,
-        modality=modality,
-        **made,
-    )
-
-
-def _engine(workspace: Path, workers: int, log: Callable[[str], None]) -> Engine:
-    from pipeline.signals.engine import Engine
-    from pipeline.store import Store
-
-    return Engine(cache=Store(workspace), workers=workers, log=log)
-
-
-def _register_stages() -> None:
-    """Give every stage file a command; its help is the file's first line, read without importing it."""
-    folder = Path(__file__).parent.parent / "pipeline" / "stages"
-    for info in pkgutil.iter_modules([str(folder)]):
-        text = ast.get_docstring(ast.parse((folder / f"{info.name}.py").read_text("utf-8"))) or ""
-        app.command(info.name.replace("_", "-"), help=text.splitlines()[0])(_stage_command(info.name))
-
-
-_register_stages()
+register_stages(app)
 
 
 def main() -> None:
@@ -306,5 +244,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-__all__ = ["EXIT_CODES", "app", "json", "main", "say"]

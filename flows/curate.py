@@ -1,7 +1,8 @@
 """Prefect flows: `curate` (the data side of one round) and `improve` (the whole loop).
 
-Thin: every step is the plain function wrapped as a task, so the bytes are those of the plain run. Parameters are a
-recipe's path and a workspace. Prefect's cache is off, since the store keeps its own; results are not persisted.
+Thin: every step is the plain function wrapped as a task, so the bytes are those of the plain run. Parameters
+are a recipe's path and a workspace. Prefect's cache is off, since the store keeps its own; results are not
+persisted.
 """
 
 from __future__ import annotations
@@ -34,9 +35,8 @@ T = TypeVar("T")
 
 def as_task(name: str, function: Callable[..., T], *args: Any) -> T:
     """Carry a step out as a Prefect task; what `pipeline.run.directly` is for the plain run."""
-    step: Callable[..., T] = task(
-        function, name=name, cache_policy=NO_CACHE, persist_result=False, log_prints=False
-    )
+    as_named = task(name=name, cache_policy=NO_CACHE, persist_result=False, log_prints=False)
+    step: Callable[..., T] = as_named(function)
     return step(*args)
 
 

@@ -21,11 +21,17 @@ from pipeline.store import Store
 VARIANTS = {"faulty": True, "as-is": False}
 
 
-def run_demo(workspace: Path, variant: str, seed: int, workers: int, log: Callable[[str], None]) -> dict[str, Any]:
-    """Make the data, run the shipped recipe on it, and say what was found. `variant` is faulty, as-is or both."""
+def run_demo(
+    workspace: Path, variant: str, seed: int, workers: int, log: Callable[[str], None]
+) -> dict[str, Any]:
+    """Make the data, run the shipped recipe on it, and say what was found.
+
+    `variant` is faulty, as-is or both.
+    """
     if variant not in (*VARIANTS, "both"):
         raise KeyError(f"--variant {variant}: choose faulty, as-is or both")
-    results = {name: _one(workspace, name, seed, workers, log) for name in VARIANTS if variant in (name, "both")}
+    chosen = [name for name in VARIANTS if variant in (name, "both")]
+    results = {name: _one(workspace, name, seed, workers, log) for name in chosen}
     text = "\n\n".join(r["text"] for r in results.values())
     last = list(results)[-1]
     text += f"\n\nopen:  {results[last]['report']}\nnext:  assay audit YOUR_DATA.csv"
@@ -38,7 +44,8 @@ def _one(workspace: Path, name: str, seed: int, workers: int, log: Callable[[str
     recipe = folder / "recipe.toml"
     shipped = files("flows").joinpath("recipes/text.toml").read_text("utf-8")
     title = f"BBC news, {'with planted faults' if VARIANTS[name] else 'as it is'}"
-    recipe.write_text(shipped.replace('"news.jsonl"', f'"{data.name}"').replace("News articles", title), "utf-8")
+    shipped = shipped.replace('"news.jsonl"', f'"{data.name}"').replace("News articles", title)
+    recipe.write_text(shipped, "utf-8")
     plan = load_recipe(recipe, [f"seed={seed}"], Training)
     store = Store(workspace)
     engine = Engine(plan.signals, store, workers, log=lambda line: log(f"{name}: {line}"))
@@ -47,7 +54,8 @@ def _one(workspace: Path, name: str, seed: int, workers: int, log: Callable[[str
     planted = found_and_planted(outcome, truth)
     number = commit(outcome, store, engine, planted)
     facts = summarize(store, number)
-    return {**facts, "planted": planted, "text": "\n".join([title, "-" * len(title), *_table(planted), facts["text"]])}
+    text = "\n".join([title, "-" * len(title), *_table(planted), facts["text"]])
+    return {**facts, "planted": planted, "text": text}
 
 
 def found_and_planted(outcome: Outcome, truth: dict[str, Any]) -> list[dict[str, Any]]:
@@ -65,6 +73,7 @@ def _table(planted: Sequence[dict[str, Any]]) -> list[str]:
 
     lines = [f"{'fault':34} {'planted':>8} {'found':>6} {'precision':>9} {'recall':>7} {'AP':>6}"]
     for p in planted:
-        numbers = [cell(p.get(k)) for k in ("planted", "found", "precision", "recall", "average_precision")]
-        lines.append(f"{p['fault']:34} {numbers[0]:>8} {numbers[1]:>6} {numbers[2]:>9} {numbers[3]:>7} {numbers[4]:>6}")
+        keys = ("planted", "found", "precision", "recall", "average_precision")
+        n, found, precision, recall, average = (cell(p.get(k)) for k in keys)
+        lines.append(f"{p['fault']:34} {n:>8} {found:>6} {precision:>9} {recall:>7} {average:>6}")
     return lines

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 EXIT_CODES = {
-    "done": 0, "checks failed": 1, "usage or recipe": 2, "bad input data": 65, "disk": 74, "workspace busy": 75,
-    "interrupted": 130, "terminated": 143,
+    "done": 0, "checks failed": 1, "usage or recipe": 2, "bad input data": 65, "disk": 74,
+    "workspace busy": 75, "interrupted": 130, "terminated": 143,
 }  # fmt: skip
 DEFAULT_WORKSPACE = Path("data/workspace")
 
@@ -52,10 +52,11 @@ def guarded(app: Callable[..., Any]) -> NoReturn:
 
 def _exit_code(error: Exception) -> int | None:
     """Return the exit code of an expected failure, None for a bug."""
+    from pipeline.files import Corrupt
     from pipeline.ingest import InputError
     from pipeline.recipe import RecipeError
     from pipeline.stage import NotApplicable
-    from pipeline.store import Busy, Corrupt
+    from pipeline.store import Busy
 
     if isinstance(error, RecipeError | LookupError | ModuleNotFoundError):
         return EXIT_CODES["usage or recipe"]

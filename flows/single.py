@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import read_parquet
 from pipeline.outputs import summary, write_tables
 from pipeline.recipe import Data, RecipeError, build_stage, parse_value
 from pipeline.run import Step, run_stage
 from pipeline.signals.engine import Engine, Given
 from pipeline.source import Opened, open_plan
-from pipeline.store import Store, read_parquet
+from pipeline.store import Store
 
 Log = Callable[[str], None]
 
@@ -127,7 +128,10 @@ def _open(plan: Data, store: Store, log: Log) -> Opened:
 def _settings(
     overrides: Sequence[str], names: Sequence[str], alone: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Return settings by stage: `threshold=0.9` for the stage alone, `duplicates.threshold=0.9` for one of several."""
+    """Return settings by stage.
+
+    `threshold=0.9` for the stage alone, `duplicates.threshold=0.9` for one of several.
+    """
     out: dict[str, dict[str, Any]] = {name: {} for name in names}
     for override in overrides:
         key, eq, text = override.partition("=")

@@ -1,4 +1,6 @@
-"""Assay's data logic. In Python, two lines:
+"""Assay's data logic.
+
+In Python, two lines:
 
     import pipeline as assay
     assay.audit(frame, label="y", pred_probs=probabilities).report("report.html")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.dataset import OWN_COLUMNS, PARENTS, ROW_ID, SPLIT, WEIGHT, Dataset, cell_json
+from pipeline.dataset import OWN_COLUMNS, PARENTS, ROW_ID, SPLIT, WEIGHT, Dataset
 from pipeline.findings import Findings
+from pipeline.hashing import cell_json
 
 
-class Refused(Exception):  # noqa: N818 - the edit is refused
+class Refused(Exception):
     """An edit breaks a ruling: it names the stage, the row and the ruling."""
 
 
@@ -26,7 +27,8 @@ def apply(data: Dataset, findings: Findings, touches: Literal["train", "all", "h
     rows out + dropped, by ids.
     """
     edits = findings.rows()
-    drops, sets = set(), {}
+    drops: set[str] = set()
+    sets: dict[tuple[str, str], dict[str, Any]] = {}
     for edit in edits:
         if edit["action"] in ("flag", "add"):
             continue
@@ -56,7 +58,7 @@ def apply(data: Dataset, findings: Findings, touches: Literal["train", "all", "h
     return out
 
 
-def conserve(before: Sequence[str], after: Sequence[str], dropped: set[str], added: set[str]) -> None:
+def conserve(before: Collection[str], after: Collection[str], dropped: set[str], added: set[str]) -> None:
     """Check rows in + added = rows out + dropped, by ids. Raises `Refused`."""
     was, now = set(before), set(after)
     if (was | added) != (now | dropped) or was & added or now & dropped or len(now) != len(after):
@@ -75,9 +77,10 @@ def child_id(parents: Sequence[str], stage: str, settings: str, k: int) -> str:
 
 
 def make_children(data: Dataset, rows: Sequence[dict[str, Any]], stage: str, settings: str) -> pa.Table:
-    """Return rows to add, in the dataset's schema. Each mapping names its `parents` and the cells it has of its own.
+    """Return rows to add, in the dataset's schema.
 
-    Cells it does not give are copied from the first parent; the split is train.
+    Each mapping names its `parents` and the cells it has of its own. Cells it does not give are copied from
+    the first parent; the split is train.
     """
     firsts = data.table.take([data.position[row[PARENTS][0]] for row in rows]).to_pylist()
     counts: dict[tuple[str, ...], int] = {}
@@ -115,7 +118,10 @@ def _check_fence(data: Dataset, edit: dict[str, Any], touches: str) -> None:
 
 
 def _with_sets(data: Dataset, sets: list[dict[str, Any]]) -> pa.Table:
-    """Return the table with the cells replaced. Weights multiply; every other cell must be what the stage saw."""
+    """Return the table with the cells replaced.
+
+    Weights multiply; every other cell must be what the stage saw.
+    """
     table = data.table
     for column in sorted({edit["column"] for edit in sets}):
         of_column = [e for e in sets if e["column"] == column]

@@ -12,14 +12,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.dataset import ROW_ID, Dataset, cell_json
+from pipeline.dataset import ROW_ID, Dataset
+from pipeline.files import write_parquet
+from pipeline.hashing import cell_json
 from pipeline.outputs import issues_table, summary, write_tables
 from pipeline.recipe import Data, build_stage
 from pipeline.run import Call, Step, curate, directly
 from pipeline.signals.engine import Engine, Given
 from pipeline.source import Opened, open_plan
 from pipeline.stage import Stage
-from pipeline.store import Store, write_parquet
+from pipeline.store import Store
 
 DETECTORS = ("clean", "quality", "duplicates", "label_noise", "anomalies")
 
@@ -77,9 +79,11 @@ def audit(
 ) -> Audit:
     """Audit a frame, a file or a folder in memory.
 
-    pred_probs : (n, K) out-of-sample probabilities, columns in the sorted order of the labels, replace the computed ones.
+    pred_probs : (n, K) out-of-sample probabilities, columns in the sorted order of the labels, replace the
+        computed ones.
     embeddings : (n, d) vectors replace the computed ones. Both in the order of the frame's rows.
-    Raises `pipeline.ingest.InputError` for data that cannot be read, `ValueError` for arrays of the wrong shape.
+    Raises `pipeline.ingest.InputError` for data that cannot be read, `ValueError` for arrays of the wrong
+    shape.
     """
     with tempfile.TemporaryDirectory(prefix="assay-") as scratch:
         store = Store(scratch)
@@ -118,13 +122,8 @@ def _load_all(steps: Sequence[Step]) -> None:
 def _plan(
     data: pd.DataFrame | str | Path, label: str | None, text: str | None, modality: str | None, scratch: Path
 ) -> tuple[Data, np.ndarray]:
-    base = {
-        "label": label,
-        "text": text,
-        "modality": modality,
-        "test_fraction": 0.0,
-        "validation_fraction": 0.0,
-    }
+    base: dict[str, Any] = {"label": label, "text": text, "modality": modality}
+    base |= {"test_fraction": 0.0, "validation_fraction": 0.0}
     if not isinstance(data, pd.DataFrame):
         return Data(path=str(data), **base), np.array([], dtype=object)
     frame = data.copy(deep=False)

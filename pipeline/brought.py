@@ -1,16 +1,17 @@
-"""Tables that users bring: embeddings and predicted probabilities, checked and put into the form of signals."""
+"""Tables that users bring: embeddings and predicted probabilities, checked and put into a signal's form."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.dataset import ROW_ID, cell_json
+from pipeline.dataset import ROW_ID
+from pipeline.hashing import cell_json
 from pipeline.ingest import InputError
 
 
 def pred_probs_table(table: pa.Table, where: str) -> pa.Table:
-    """Return probabilities given as `row_id` plus one column a class (classes by name) as a `pred_probs` signal.
+    """Return probabilities, given as `row_id` plus a column a class (by name), as a `pred_probs` signal.
 
     Raises `InputError` when a row does not sum to 1 or `row_id` is missing.
     """

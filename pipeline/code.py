@@ -1,4 +1,4 @@
-"""Digest of source code: part of every cache key, so that an edited stage is never served from an old result."""
+"""Digest of source code: part of every cache key, so that an edited stage never serves an old result."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 # What every stage and signal stands on; a change here recomputes everything.
 CORE = (
     "pipeline.dataset",
+    "pipeline.hashing",
     "pipeline.findings",
     "pipeline.stage",
     "pipeline.apply",

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.dataset import cell_json
+from pipeline.hashing import cell_json
 
 Action = Literal["flag", "drop", "set", "add"]
 ACTIONS: tuple[Action, ...] = ("flag", "drop", "set", "add")
@@ -78,7 +78,7 @@ class Findings:
         cls,
         stage: str,
         edits: Iterable[Edit] = (),
-        scores: Iterable[tuple[str, Sequence[str], Sequence[float] | np.ndarray]] = (),
+        scores: Iterable[tuple[str, Iterable[str], Sequence[float] | np.ndarray]] = (),
         added: pa.Table | None = None,
         fitted: dict[str, Any] | None = None,
         metrics: dict[str, Any] | None = None,
@@ -167,7 +167,7 @@ def _check(stage: str, edit: Edit) -> None:
 
 
 def _score_table(
-    stage: str, scores: Iterable[tuple[str, Sequence[str], Sequence[float] | np.ndarray]]
+    stage: str, scores: Iterable[tuple[str, Iterable[str], Sequence[float] | np.ndarray]]
 ) -> pa.Table:
     parts = []
     for issue, ids, values in sorted(scores, key=lambda s: s[0]):

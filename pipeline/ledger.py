@@ -10,17 +10,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.files import read_parquet
 from pipeline.run import Step
-from pipeline.store import Store, read_parquet
+from pipeline.store import Store
 
 LEDGER = "ledger.parquet"
 
 
 def ledger_table(rounds: Sequence[tuple[int, bool, Sequence[Step]]]) -> pa.Table:
-    """Return all edits of all rounds (number, accepted, steps) as one table: the edit's columns, `round`, `applied`.
+    """Return all edits of all rounds (number, accepted, steps): the edit's columns, `round`, `applied`.
 
-    `applied` says whether the edit made the curated data: not a flag, its round accepted or the edit hygiene, and
-    for stages that are made anew each round, of the last accepted round.
+    `applied` says whether the edit made the curated data: not a flag, its round accepted or the edit hygiene,
+    and for stages that are made anew each round, of the last accepted round.
     """
     last = max((number for number, accepted, _ in rounds if accepted), default=0)
     if rounds and not rounds[-1][1]:
@@ -30,11 +31,14 @@ def ledger_table(rounds: Sequence[tuple[int, bool, Sequence[Step]]]) -> pa.Table
         for step in steps:
             edits = step.findings.edits
             stands = accepted if not step.stage.rebuilt else accepted and number == last
-            done = [a != "flag" and (stands or (issue in step.stage.policy and not step.stage.rebuilt))
-                    for issue, a in zip(edits["issue"].to_pylist(), edits["action"].to_pylist(), strict=True)]  # fmt: skip
+            pairs = zip(edits["issue"].to_pylist(), edits["action"].to_pylist(), strict=True)
+            policy = () if step.stage.rebuilt else step.stage.policy
+            done = [action != "flag" and (stands or issue in policy) for issue, action in pairs]
             table = edits.append_column("round", pa.array([number] * edits.num_rows, pa.int64()))
             parts.append(table.append_column("applied", pa.array(done, pa.bool_())))
-    return pa.concat_tables(parts).combine_chunks() if parts else pa.table({"row_id": pa.array([], pa.large_string())})
+    if not parts:
+        return pa.table({"row_id": pa.array([], pa.large_string())})
+    return pa.concat_tables(parts).combine_chunks()
 
 
 def why(store: Store, row_id: str, run: int | None = None) -> list[str]:
@@ -84,7 +88,8 @@ def _sentence(edit: dict[str, Any]) -> str:
     if edit["action"] != "flag" and not edit["applied"]:
         verb = f"proposed, not applied: {verb}"
     related = f" (see {', '.join(edit['related'][:3])})" if edit["related"] else ""
-    return f"round {edit['round']}, {edit['stage']}: {verb} as {edit['issue']}, score {edit['score']:.2f}: {edit['because']}{related}"
+    what = f"{verb} as {edit['issue']}, score {edit['score']:.2f}: {edit['because']}{related}"
+    return f"round {edit['round']}, {edit['stage']}: {what}"
 
 
 def _short(value: Any) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.dataset import ROW_ID, Dataset
+from pipeline.files import write_parquet
 from pipeline.findings import Findings
 from pipeline.run import Step
-from pipeline.store import write_parquet
 
 
 def write_tables(folder: Path, before: Dataset, after: Dataset, steps: Sequence[Step]) -> None:
@@ -38,7 +38,7 @@ def write_tables(folder: Path, before: Dataset, after: Dataset, steps: Sequence[
 
 
 def issues_table(data: Dataset, findings: Sequence[Findings]) -> pa.Table:
-    """Return one line for each row: `is_<issue>_issue`, true exactly where an edit or flag exists, and `<issue>_score`.
+    """Return a line for each row: `is_<issue>_issue`, true where an edit or flag exists, and `<issue>_score`.
 
     A score is null where the row was not examined for that issue.
     """

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from pipeline.modalities import modality, modality_names
+from pipeline.recipe_faults import locate, meant, validate
 from pipeline.stage import ORDER, Stage, stages
 
 
@@ -55,12 +54,14 @@ class Data(BaseModel, frozen=True, extra="forbid"):
 class Loop(BaseModel, frozen=True, extra="forbid"):
     """How the rounds run and how they are judged."""
 
-    rounds: int = Field(2, ge=1, le=20)
+    rounds: int = Field(default=2, ge=1, le=20)
     replicates: int = Field(
-        20, ge=5, le=200, description="refits for the paired comparison of raw and curated"
+        default=20, ge=5, le=200, description="refits for the paired comparison of raw and curated"
     )
     harmful: str = Field(
-        "reject", pattern="^(reject|keep)$", description="what to do with a round shown to be harmful"
+        default="reject",
+        pattern="^(reject|keep)$",
+        description="what to do with a round shown to be harmful",
     )
 
 
@@ -119,23 +120,22 @@ def build_recipe(
     """Validate a recipe given as nested mappings. Raises `RecipeError`."""
     faults: list[str] = []
     body = {k: v for k, v in raw.items() if k != "stages"}
-    recipe = _validate(Recipe, body, (), faults)
+    recipe = validate(Recipe, body, (), faults)
     named = recipe.data.modality if recipe else None
     built = [_stage(entry, i, named, faults) for i, entry in enumerate(raw.get("stages", []))]
     ranks = [(ORDER.index(s.name), s.name) for s in built if s is not None and s.name in ORDER]
     if ranks != sorted(ranks):
-        faults.append(
-            f"stages\0the order must be {', '.join(ORDER)}; yours is {', '.join(n for _, n in ranks)}"
-        )
+        yours = ", ".join(name for _, name in ranks)
+        faults.append(f"stages\0the order must be {', '.join(ORDER)}; yours is {yours}")
     if train_model is not None:
-        _validate(train_model, raw.get("train", {}), ("train",), faults)
+        validate(train_model, raw.get("train", {}), ("train",), faults)
     _check_signals(raw.get("signals", {}), faults)
     if recipe and not recipe.data.path and not recipe.data.sources:
         faults.append("data.path\0missing: give a file, a folder, or [[data.sources]]")
     if recipe and _weights_twice(built, recipe.train):
         faults.append("train.class_weight\0rebalance already weights the classes; use one of the two")
     if faults or recipe is None:
-        raise RecipeError("\n".join(_locate(where, text, fault) for fault in faults))
+        raise RecipeError("\n".join(locate(where, text, fault) for fault in faults))
     data = recipe.data
     at = {
         "path": str(base / data.path) if data.path else None,
@@ -156,16 +156,16 @@ def build_stage(name: str, settings: Mapping[str, Any], modality_name: str | Non
     faults: list[str] = []
     stage = _stage({"use": name, **settings}, None, modality_name, faults)
     if stage is None or faults:
-        raise RecipeError("\n".join(_locate("settings", "", f) for f in faults))
+        raise RecipeError("\n".join(locate("settings", "", f) for f in faults))
     return stage
 
 
 def validated(model: type[BaseModel], values: Mapping[str, Any], where: str) -> Any:
     """Return the model built from settings of the command line. Raises `RecipeError`."""
     faults: list[str] = []
-    built = _validate(model, values, (where,), faults)
+    built = validate(model, values, (where,), faults)
     if faults:
-        raise RecipeError("\n".join(_locate("settings", "", f) for f in faults))
+        raise RecipeError("\n".join(locate("settings", "", f) for f in faults))
     return built
 
 
@@ -177,14 +177,14 @@ def with_options(stage: Stage, modality_name: str) -> Stage:
 
 def _stage(entry: Any, i: int | None, modality_name: str | None, faults: list[str]) -> Stage | None:
     at = f"stages[{i}]" if i is not None else str(entry.get("use"))
+    known = ", ".join(stages())
     if not isinstance(entry, dict) or "use" not in entry:
-        faults.append(f"{at}.use\0missing: name a stage ({', '.join(stages())})")
+        faults.append(f"{at}.use\0missing: name a stage ({known})")
         return None
     name = str(entry["use"]).replace("-", "_")
     if name not in stages():
-        faults.append(
-            f"{at}.use\0{entry['use']!r} is no stage{_meant(name, list(stages()))}; stages are {', '.join(stages())}"
-        )
+        near = meant(name, list(stages()))
+        faults.append(f"{at}.use\0{entry['use']!r} is no stage{near}; stages are {known}")
         return None
     settings = {k: v for k, v in entry.items() if k != "use"}
     options = None
@@ -198,40 +198,12 @@ def _stage(entry: Any, i: int | None, modality_name: str | None, faults: list[st
                     + (f"; the data is {modality_name}" if modality_name else "")
                 )
             else:
-                options = _validate(model, given, (at, other), faults)
+                options = validate(model, given, (at, other), faults)
     if "options" in settings:
         faults.append(f"{at}.options\0unknown key; write [stages.<modality>]")
         return None
-    stage = _validate(stages()[name], settings, (at,), faults)
+    stage = validate(stages()[name], settings, (at,), faults)
     return None if stage is None else stage.model_copy(update={"options": options})
-
-
-def _validate(model: type[BaseModel], values: Any, at: tuple[str, ...], faults: list[str]) -> Any:
-    """Build the model, or add a fault `key\\0text` for each error."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as errors:
-        for error in errors.errors():
-            key = _key(*at, *error["loc"])
-            if error["type"] == "extra_forbidden":
-                known = sorted(_fields_at(model, error["loc"][:-1]) - {"options"})
-                faults.append(
-                    f"{key}\0unknown key{_meant(str(error['loc'][-1]), known) or '; keys are ' + ', '.join(known)}"
-                )
-            elif error["type"] == "missing":
-                faults.append(f"{key}\0missing")
-            else:
-                faults.append(f"{key}\0{error['msg']}, not {error['input']!r}")
-    return None
-
-
-def _fields_at(model: Any, loc: Sequence[Any]) -> set[str]:
-    """Return the keys that were possible where an unknown one stood."""
-    for part in loc:
-        if isinstance(part, str) and part in getattr(model, "model_fields", {}):
-            model = model.model_fields[part].annotation
-        model = next((a for a in getattr(model, "__args__", ()) if hasattr(a, "model_fields")), model)
-    return set(getattr(model, "model_fields", {}))
 
 
 def _check_signals(given: Mapping[str, Any], faults: list[str]) -> None:
@@ -239,16 +211,14 @@ def _check_signals(given: Mapping[str, Any], faults: list[str]) -> None:
 
     for name, settings in given.items():
         if name not in signals():
-            faults.append(f"signals.{name}\0unknown key{_meant(name, list(signals()))}")
+            faults.append(f"signals.{name}\0unknown key{meant(name, list(signals()))}")
         else:
-            _validate(signals()[name], settings, ("signals", name), faults)
+            validate(signals()[name], settings, ("signals", name), faults)
 
 
 def _weights_twice(built: Sequence[Stage | None], train: Mapping[str, Any]) -> bool:
-    weighting = any(
-        s is not None and s.name == "rebalance" and getattr(s, "method", "") == "weights" for s in built
-    )
-    return weighting and bool(train.get("class_weight"))
+    methods = [getattr(s, "method", "") for s in built if s is not None and s.name == "rebalance"]
+    return "weights" in methods and bool(train.get("class_weight"))
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
@@ -277,43 +247,3 @@ def parse_value(text: str) -> Any:
         return tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _key(*parts: Any) -> str:
-    out = ""
-    for part in parts:
-        out += f"[{part}]" if isinstance(part, int) else (f".{part}" if out else str(part))
-    return out
-
-
-def _meant(key: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return f", did you mean {close[0]}?" if close else ""
-
-
-def _locate(where: str, text: str, fault: str) -> str:
-    """Return `file:line: key: what` for a fault `key\\0what`."""
-    key, what = fault.split("\0", 1)
-    line = next((n for n, at in _lines(text) if at == key), None)
-    parent = key
-    while line is None and ("." in parent or "[" in parent):
-        parent = re.sub(r"(\.[^.\[]+|\[\d+\])$", "", parent)
-        line = next((n for n, at in _lines(text) if at == parent), None)
-    return f"{where}:{line}: {key}: {what}" if line else f"{where}: {key}: {what}"
-
-
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield (line number, key path) for each table header and key of a TOML text."""
-    table, counts = "", {}
-    for n, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[\s*([\w.-]+)\s*\]\]", line):
-            name = header[1]
-            counts[name] = counts.get(name, -1) + 1
-            table = f"{name}[{counts[name]}]"
-            yield n, table
-        elif header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
-            first, *rest = header[1].split(".")
-            table = ".".join([f"{first}[{counts[first]}]" if first in counts else first, *rest])
-            yield n, table
-        elif pair := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line):
-            yield n, f"{table}.{pair[1]}" if table else pair[1]

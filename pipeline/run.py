@@ -57,10 +57,12 @@ class Step:
         by = {a: len({r for r, b in zip(rows, actions, strict=True) if b == a}) for a in ("set", "flag")}
         settings = json.loads(self.stage.model_dump_json(exclude_none=True))
         return {
-            "stage": self.stage.name, "rebuilt": self.stage.rebuilt, "skipped": self.skipped, "settings": settings,
+            "stage": self.stage.name, "rebuilt": self.stage.rebuilt, "skipped": self.skipped,
+            "settings": settings,
             "rows_in": self.before.n_rows, "dropped": n_dropped, "added": n_added, "changed": by["set"],
             "flagged": by["flag"], "rows_out": self.after.n_rows, "issues": self.findings.counts(),
-            "metrics": self.findings.metrics, "before": self.before.fingerprint, "after": self.after.fingerprint,
+            "metrics": self.findings.metrics, "before": self.before.fingerprint,
+            "after": self.after.fingerprint,
         }  # fmt: skip
 
 
@@ -120,7 +122,8 @@ def curate(
 def replay(root: Dataset, accepted: Sequence[Step], rebuilt: bool = False) -> Dataset:
     """Apply accepted edits to the root snapshot again, in order.
 
-    Without `rebuilt`, edits of stages that are made anew each round (select, rebalance, augment) are left out.
+    Without `rebuilt`, edits of stages that are made anew each round (select, rebalance, augment) are left
+    out.
     """
     data = root
     for step in accepted:

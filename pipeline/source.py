@@ -1,4 +1,4 @@
-"""Open a recipe's data: ingest once, then serve the snapshot from the store while files and settings stay the same."""
+"""Open a recipe's data: ingest once, then serve the stored snapshot until files or settings change."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 from pipeline.code import code_digest
 from pipeline.dataset import Dataset
+from pipeline.files import read_parquet, write_parquet
 from pipeline.ingest import RoleNames, Source, SplitPlan, ingest, input_digest
 from pipeline.recipe import Data, Recipe
-from pipeline.store import Store, read_parquet, write_parquet
+from pipeline.store import Store
 
 
 @dataclass(frozen=True, eq=False)

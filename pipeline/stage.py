@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ORDER = ("clean", "quality", "duplicates", "label_noise", "anomalies", "select", "rebalance", "augment")
 
 
-class NotApplicable(Exception):  # noqa: N818 - a verdict, not an error
+class NotApplicable(Exception):
     """A stage or signal cannot say anything about this dataset; the reason is recorded and shown."""
 
 
@@ -43,7 +43,7 @@ class Stage(BaseModel, frozen=True, extra="forbid"):
     policy: ClassVar[tuple[str, ...]] = ()
 
     options: Any = Field(
-        None, description="settings of this stage that belong to one modality, e.g. [stages.text]"
+        default=None, description="settings of this stage that belong to one modality, e.g. [stages.text]"
     )
 
     def find(self, data: Dataset, signals: Signals) -> Findings:

@@ -7,8 +7,9 @@
     runs/<n>/                 run.json, report.html, report.json
     HEAD                      {"run": n, "snapshot": fingerprint}
 
-A commit is: write to a temporary folder, fsync, one rename, then move the pointer under a kernel lock. A folder
-that has its final name is whole. Parquet pages carry checksums, and every file's SHA-256 is checked on read.
+A commit is: write to a temporary folder, fsync, one rename, then move the pointer under a kernel lock. A
+folder that has its final name is whole. Parquet pages carry checksums, and every file's SHA-256 is checked on
+read.
 """
 
 from __future__ import annotations
@@ -25,20 +26,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.dataset import Dataset, Roles
+from pipeline.files import Corrupt, read_parquet, size_and_digest, sync, write_parquet
 from pipeline.findings import Findings
 
 SHARD_ROWS = 100_000
 MANIFEST = "manifest.json"
 
 
-class Corrupt(Exception):  # noqa: N818
-    """A stored file is not what its manifest says."""
-
-
-class Busy(Exception):  # noqa: N818
+class Busy(Exception):
     """Another process holds the workspace."""
 
 
@@ -49,7 +46,7 @@ class Store:
         self.root = Path(root)
         self.root.mkdir(parents=True, exist_ok=True)
 
-    # -- snapshots ---------------------------------------------------------------------------------------------
+    # -- snapshots -------------------------------------------------------------------------------------------
 
     def save(self, data: Dataset) -> str:
         """Commit a dataset and return its fingerprint; the same rows are stored once."""
@@ -76,7 +73,7 @@ class Store:
         table = pa.concat_tables([read_parquet(folder / name) for name in sorted(facts["files"])])
         return Dataset.of(table, Roles(**facts["roles"]), facts["modality"])
 
-    # -- steps: what a stage found -----------------------------------------------------------------------------
+    # -- steps: what a stage found ---------------------------------------------------------------------------
 
     def save_step(self, key: str, findings: Findings, facts: dict[str, Any]) -> None:
         """Commit one stage's findings beside the facts of the step (rows in, rows out, snapshot made ...)."""
@@ -106,17 +103,17 @@ class Store:
         )
         return findings, facts["step"]
 
-    # -- artifacts: models, evaluations ------------------------------------------------------------------------
+    # -- artifacts: models, evaluations ----------------------------------------------------------------------
 
     def artifact(self, key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
-        """Return the folder and facts under `key`, calling `make(folder)` to fill it when it is not there yet."""
+        """Return the folder and facts under `key`, filled by `make(folder)` when it is not there yet."""
         folder = self.root / "artifacts" / key
         if not (folder / MANIFEST).exists():
             facts: dict[str, Any] = {"kind": "artifact"}
             self._commit(Path("artifacts") / key, lambda f: facts.__setitem__("facts", make(f)), facts)
         return folder, self.manifest(folder)["facts"]
 
-    # -- signal tables (the engine's cache) --------------------------------------------------------------------
+    # -- signal tables (the engine's cache) ------------------------------------------------------------------
 
     def load_signal(self, name: str, key: str) -> pa.Table | None:
         """Return a global signal's table, or None."""
@@ -146,10 +143,13 @@ class Store:
         lines = hashlib.sha256("\n".join(table["content"].to_pylist()).encode()).hexdigest()[:32]
         self.save_signal(name, f"{key}/{lines}", table)
 
-    # -- runs and the pointer ----------------------------------------------------------------------------------
+    # -- runs and the pointer --------------------------------------------------------------------------------
 
     def save_run(self, key: str, write: Callable[[Path, int], dict[str, Any]], snapshot: str) -> int:
-        """Commit a run under the next free number and move HEAD to it. `write(folder, n)` fills it, returns facts."""
+        """Commit a run under the next free number and move HEAD to it.
+
+        `write(folder, n)` fills it and returns facts.
+        """
         with self.lock():
             n = max(self.runs(), default=0) + 1
             facts: dict[str, Any] = {"kind": "run", "key": key, "snapshot": snapshot}
@@ -192,13 +192,13 @@ class Store:
             file.flush()
             yield
 
-    # -- how a commit is made ----------------------------------------------------------------------------------
+    # -- how a commit is made --------------------------------------------------------------------------------
 
     def manifest(self, folder: Path) -> dict[str, Any]:
         """Return a folder's manifest after checking size and SHA-256 of each file it names."""
         facts = json.loads((folder / MANIFEST).read_text("utf-8"))
         for name, known in facts["files"].items():
-            if _digest(folder / name) != known:
+            if size_and_digest(folder / name) != known:
                 raise Corrupt(
                     f"{folder / name}: not the file that was committed; delete {folder} and run again"
                 )
@@ -213,55 +213,27 @@ class Store:
         try:
             write(scratch)
             files = sorted(p for p in scratch.rglob("*") if p.is_file())
-            facts["files"] = {str(p.relative_to(scratch)): _digest(p) for p in files}
+            facts["files"] = {str(p.relative_to(scratch)): size_and_digest(p) for p in files}
             text = json.dumps(facts, sort_keys=True, indent=1, allow_nan=False)
             (scratch / MANIFEST).write_text(text, "utf-8")
             for path in (*files, scratch / MANIFEST):
-                _fsync(path)
+                sync(path)
                 path.chmod(0o444)
             for folder in {p.parent for p in files} | {scratch}:
-                _fsync(folder)
+                sync(folder)
             final.parent.mkdir(parents=True, exist_ok=True)
             try:
                 scratch.rename(final)
             except OSError:
                 if not (final / MANIFEST).exists():  # somebody else committed the same content first: fine
                     raise
-            _fsync(final.parent)
+            sync(final.parent)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _move_head(self, pointer: dict[str, Any]) -> None:
         scratch = self.root / f"HEAD.{uuid.uuid4().hex}"
         scratch.write_text(json.dumps(pointer, sort_keys=True), "utf-8")
-        _fsync(scratch)
+        sync(scratch)
         scratch.replace(self.root / "HEAD")
-        _fsync(self.root)
-
-
-def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a table with page checksums; the same table gives the same bytes."""
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
-
-
-def read_parquet(path: Path) -> pa.Table:
-    """Read a table, verifying page checksums. Raises `Corrupt`."""
-    try:
-        return pq.read_table(path, page_checksum_verification=True, memory_map=False, partitioning=None)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise Corrupt(f"{path}: {error}") from None
-
-
-def _digest(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        raise Corrupt(f"{path}: missing; its manifest names it")
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(self.root)

@@ -1,4 +1,4 @@
-"""Small datasets with something wrong of every kind, one for each modality, and a cache shared by the session."""
+"""Small datasets with something wrong of every kind, one for each modality, and a cache for the session."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from pipeline.signals.engine import Engine
 from pipeline.store import Store
 
 WORDS = {
-    "sport": "match goal team coach league striker penalty stadium season referee cup defender injury win draw",
-    "money": "bank shares profit market investor inflation quarter dividend merger trader revenue currency loan debt",
-    "film": "actor director scene script festival premiere audience comedy drama award studio soundtrack sequel cast",
+    "sport": "match goal team coach league striker penalty stadium season referee cup defender injury win "
+    "draw",
+    "money": "bank shares profit market investor inflation quarter dividend merger trader revenue currency "
+    "loan debt",
+    "film": "actor director scene script festival premiere audience comedy drama award studio soundtrack "
+    "sequel cast",
 }
-GLUE = "the a of in on with after before while but and said that this its new last first over about".split()
+GLUE = ["the", "a", "of", "in", "on", "with", "after", "before", "while", "but", "and", "said", "that",
+        "this", "its", "new", "last", "first", "over", "about"]  # fmt: skip
 
 
 def sentence(topic: str, rng: random.Random, n: int = 24) -> str:
@@ -32,7 +36,8 @@ def text_rows(seed: int = 0) -> list[dict]:
     rows = []
 
     def add(text, label, split="train"):
-        rows.append({"row_id": f"r{len(rows):03d}", "text": text, "label": label, "split": split, "site": rng.choice("ab")})
+        row_id, site = f"r{len(rows):03d}", rng.choice("ab")
+        rows.append({"row_id": row_id, "text": text, "label": label, "split": split, "site": site})
 
     for topic, n in (("sport", 40), ("money", 24), ("film", 12)):
         for _ in range(n):
@@ -56,7 +61,8 @@ def text_rows(seed: int = 0) -> list[dict]:
     add(sentence("money", rng), "film")
     add(sentence("sport", rng), "money")
     add("zxq wvu " * 30, "sport")  # gibberish
-    add("Photosynthesis converts sunlight into chemical energy within chloroplasts of green plant cells.", "film")
+    off_topic = "Photosynthesis converts sunlight into chemical energy within chloroplasts of green plant "
+    add(off_topic + "cells.", "film")
     add(sentence("film", rng), "opera")  # a label nobody else has
     return rows
 
@@ -66,12 +72,14 @@ def table_rows(seed: int = 0) -> list[dict]:
     rows = []
 
     def add(x, y, colour, label, split="train"):
-        rows.append({"row_id": f"t{len(rows):03d}", "x": x, "y": y, "colour": colour, "label": label, "split": split})
+        cells = {"x": x, "y": y, "colour": colour, "label": label, "split": split}
+        rows.append({"row_id": f"t{len(rows):03d}", **cells})
 
     for label, n, centre in (("low", 50, -2.0), ("mid", 26, 0.0), ("high", 14, 2.5)):
         for k in range(n + 12):
             split = "train" if k < n else ("validation" if k < n + 6 else "test")
-            add(rng.gauss(centre, 0.4), rng.gauss(-centre, 0.4), {"low": "red", "mid": "blue", "high": "green"}[label], label, split)
+            colour = {"low": "red", "mid": "blue", "high": "green"}[label]
+            add(rng.gauss(centre, 0.4), rng.gauss(-centre, 0.4), colour, label, split)
     first = rows[0]
     add(first["x"], first["y"], first["colour"], "low")  # exact copy
     add(first["x"], first["y"], first["colour"], "high")  # copies whose labels conflict

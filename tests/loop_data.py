@@ -37,7 +37,7 @@ replicates = 5
 
 
 def write_recipe(folder: Path, weak: str | None = None, rounds: int = 2, stages: str = "") -> Path:
-    """Write data and recipe; most train labels of the class `weak` are wrong, so that no model can learn it."""
+    """Write data and recipe; most train labels of the class `weak` are wrong, so no model can learn it."""
     rng = random.Random(7)
     rows = []
     for topic in WORDS:
@@ -46,7 +46,8 @@ def write_recipe(folder: Path, weak: str | None = None, rounds: int = 2, stages:
                 label = topic
                 if split == "train" and topic == weak and k % 4:
                     label = sorted(set(WORDS) - {topic})[k % 2]
-                rows.append({"id": f"{topic}-{split}-{k}", "text": sentence(topic, rng), "label": label, "split": split})
+                row_id, text = f"{topic}-{split}-{k}", sentence(topic, rng)
+                rows.append({"id": row_id, "text": text, "label": label, "split": split})
     rows.append({**rows[0], "id": "copy"})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))

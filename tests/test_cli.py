@@ -18,8 +18,8 @@ ASSAY = str(Path(sys.executable).parent / "assay")
 
 
 def assay(*arguments, cwd, ok=True, **env):
-    done = subprocess.run([ASSAY, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-                          env={**os.environ, "HF_HUB_OFFLINE": "1", **env})
+    done = subprocess.run([ASSAY, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, env={**os.environ, "HF_HUB_OFFLINE": "1", **env})
     if ok:
         assert done.returncode == 0, done.stderr
     return done
@@ -50,7 +50,8 @@ def test_help_opens_at_once_and_begins_with_examples(tmp_path):
 
 
 def test_help_imports_nothing_heavy(tmp_path):
-    code = "import sys, flows.cli; print([m for m in ('numpy', 'pandas', 'pyarrow', 'torch', 'prefect', 'sklearn') if m in sys.modules])"
+    heavy = ("numpy", "pandas", "pyarrow", "torch", "prefect", "sklearn")
+    code = f"import sys, flows.cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -72,19 +73,23 @@ def test_audit_writes_a_report_and_says_what_it_guessed(folder):
     assert before.num_rows == len(text_rows())  # an audit changes nothing
 
 
-@pytest.mark.parametrize("stage", ["clean", "quality", "duplicates", "label-noise", "anomalies", "rebalance", "augment"])
+@pytest.mark.parametrize(
+    "stage", ["clean", "quality", "duplicates", "label-noise", "anomalies", "rebalance", "augment"]
+)
 def test_every_stage_runs_alone(stage, folder):
     done = assay(stage, "rows.csv", "-o", f"out-{stage}", "-w", "w", "--json", "-q", cwd=folder)
     facts = json.loads(done.stdout)
     assert done.stderr == ""
     table = pq.read_table(folder / f"out-{stage}" / "dataset.parquet")
     assert table.num_rows == facts["rows_out"]
-    again = assay(stage, f"out-{stage}/dataset.parquet", "-o", f"again-{stage}", "-w", "w", "--json", "-q", cwd=folder)
+    made = f"out-{stage}/dataset.parquet"
+    again = assay(stage, made, "-o", f"again-{stage}", "-w", "w", "--json", "-q", cwd=folder)
     assert json.loads(again.stdout)["rows_in"] == facts["rows_out"]  # what it writes, it reads
 
 
 def test_a_stage_takes_settings(folder):
-    strict = json.loads(assay("duplicates", "rows.csv", "-o", "d1", "-w", "w", "--json", "-q", "--set", "near=flag", cwd=folder).stdout)
+    asked = ("duplicates", "rows.csv", "-o", "d1", "-w", "w", "--json", "-q", "--set", "near=flag")
+    strict = json.loads(assay(*asked, cwd=folder).stdout)
     assert strict["issues"]["near_duplicate"] == {"flag": 1}
 
 
@@ -100,14 +105,16 @@ def test_run_why_report_finetune_and_evaluate(tmp_path):
     assert more["run"] == 2 and more["rounds"] == 2
     model = assay("finetune", "rows.jsonl", "-o", "model", "-w", "w", cwd=tmp_path)
     assert "probe of minilm" in model.stdout
-    scored = json.loads(assay("evaluate", "model", "rows.jsonl", "-w", "w", "--json", "-q", cwd=tmp_path).stdout)
+    done = assay("evaluate", "model", "rows.jsonl", "-w", "w", "--json", "-q", cwd=tmp_path)
+    scored = json.loads(done.stdout)
     assert scored["n"] == 60 and scored["metrics"]["accuracy"]["value"] > 0.9
 
 
 def test_stages_and_schema_are_complete(tmp_path):
     listed = json.loads(assay("stages", "--json", cwd=tmp_path).stdout)
     schema = json.loads(assay("schema", cwd=tmp_path).stdout)
-    named = {choice["properties"]["use"]["const"] for choice in schema["properties"]["stages"]["items"]["oneOf"]}
+    choices = schema["properties"]["stages"]["items"]["oneOf"]
+    named = {choice["properties"]["use"]["const"] for choice in choices}
     assert named == set(listed) and len(named) >= 7
     assert "threshold" in listed["duplicates"]["settings"]
 

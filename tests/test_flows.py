@@ -23,7 +23,8 @@ from pipeline.source import open_data
 from pipeline.store import Store
 
 QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_LOGGING_LEVEL": "WARNING",
-         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR", "PREFECT_CLI_PROMPT": "false", "PREFECT_LOGGING_TO_API_ENABLED": "false"}
+         "PREFECT_SERVER_LOGGING_LEVEL": "ERROR", "PREFECT_CLI_PROMPT": "false",
+         "PREFECT_LOGGING_TO_API_ENABLED": "false"}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,8 @@ def harness(tmp_path_factory):
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=90), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    no_heartbeat = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    with prefect_test_harness(server_startup_timeout=90), no_heartbeat:
         yield
 
 
@@ -48,7 +50,10 @@ def test_the_flows_give_the_bytes_of_the_plain_run(harness, tmp_path):
     plain, _ = loop(recipe, store)
     done = improve(str(recipe), str(tmp_path / "flow"), 1)
     assert done["curated"] == plain.curated.fingerprint
-    one, two = (sorted(p.relative_to(tmp_path / side) for p in (tmp_path / side / "steps").rglob("*.parquet")) for side in ("plain", "flow"))
+    one, two = (
+        sorted(p.relative_to(tmp_path / side) for p in (tmp_path / side / "steps").rglob("*.parquet"))
+        for side in ("plain", "flow")
+    )
     assert one == two and one
     for name in one:
         assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "flow" / name).read_bytes()
@@ -59,16 +64,19 @@ def test_a_schedule_fires_twice(tmp_path):
     recipe = write_recipe(tmp_path, rounds=1)
     port = _free_port()
     api = f"http://127.0.0.1:{port}/api"
-    env = {**os.environ, **QUIET, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": api, "ASSAY_WORKSPACE": str(tmp_path / "w")}
+    env = {**os.environ, **QUIET, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": api,
+           "ASSAY_WORKSPACE": str(tmp_path / "w")}
     prefect, assay = (str(Path(sys.executable).parent / name) for name in ("prefect", "assay"))
-    server = subprocess.Popen([prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)], env=env,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    start = [prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(start, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              start_new_session=True)
     served = None
     try:
         _until(lambda: _healthy(api), 120, "the server to answer")
         with (tmp_path / "serve.log").open("w") as log:
-            served = subprocess.Popen([assay, "serve", str(recipe), "--cron", "* * * * *", "--workers", "1"], env=env,
-                                      stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            serve = [assay, "serve", str(recipe), "--cron", "* * * * *", "--workers", "1"]
+            served = subprocess.Popen(serve, env=env, stdout=log, stderr=subprocess.STDOUT,
+                                      start_new_session=True)
         try:
             _until(lambda: len(_completed(api)) >= 2, 240, "two scheduled runs to complete")
         except AssertionError as error:
@@ -85,8 +93,10 @@ def test_a_schedule_fires_twice(tmp_path):
 def test_serving_without_a_server_says_how_to_start_one(tmp_path):
     recipe = write_recipe(tmp_path)
     env = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
-    done = subprocess.run([sys.executable, "-m", "flows.cli", "serve", str(recipe)], env=env, capture_output=True, text=True)
-    assert done.returncode == 2 and "prefect server start" in done.stderr and len(done.stderr.splitlines()) == 1
+    serve = [sys.executable, "-m", "flows.cli", "serve", str(recipe)]
+    done = subprocess.run(serve, env=env, capture_output=True, text=True)
+    assert done.returncode == 2 and "prefect server start" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def _free_port() -> int:

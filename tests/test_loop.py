@@ -41,7 +41,8 @@ def focus(turn):
 def test_a_blank_evaluation_changes_nothing(shared):
     recipe, store, _, _ = shared
     blank, _ = loop(recipe, store, blank_evaluation=True)
-    assert [s.model_dump() for s in blank.rounds[1].stages] == [s.model_dump() for s in blank.rounds[0].stages]
+    first, second = ([s.model_dump() for s in turn.stages] for turn in blank.rounds[:2])
+    assert first == second
     assert blank.rounds[1].changes == []
 
 
@@ -60,11 +61,12 @@ def test_a_weak_slice_names_itself_and_changes_the_next_round(weak, other, share
     blanked = {s.stage.name: s for s in blank.rounds[1].steps}
     assert steps["augment"].findings.edits.num_rows > 0 == blanked["augment"].findings.edits.num_rows
     assert not steps["rebalance"].findings.edits.equals(blanked["rebalance"].findings.edits)
-    assert steps["label_noise"].findings.metrics["probabilities"] != blanked["label_noise"].findings.metrics["probabilities"]
+    one, two = (s["label_noise"].findings.metrics["probabilities"] for s in (steps, blanked))
+    assert one != two
 
 
 def test_the_same_run_twice_computes_nothing(shared):
-    recipe, store, outcome, number = shared
+    recipe, store, _, number = shared
     started = time.monotonic()
     again, engine = loop(recipe, store)
     assert engine.computed == []
@@ -91,7 +93,8 @@ def test_every_stage_adds_up_by_ids(shared):
 def test_the_run_folder_holds_everything(shared):
     _, store, outcome, number = shared
     folder = store.root / "runs" / str(number)
-    for name in ("dataset.parquet", "ledger.parquet", "issues.parquet", "evaluation.json", "report.html", "report.json"):
+    for name in ("dataset.parquet", "ledger.parquet", "issues.parquet", "evaluation.json", "report.html",
+                 "report.json"):
         assert (folder / name).stat().st_size > 100, name
     about = json.loads((folder / "model" / "assay_dataset.json").read_text())
     assert about["fingerprint"] == outcome.curated.fingerprint
@@ -134,8 +137,12 @@ def test_the_layers_keep_their_distance():
     code = "import sys, {}; print(sorted(m for m in sys.modules if m.split('.')[0] in {}))"
     for module, banned in (
         ("pipeline", ("prefect", "torch", "transformers", "finetune", "flows", "sklearn")),
-        ("pipeline.run, pipeline.auditing, pipeline.signals.engine", ("prefect", "torch", "transformers", "finetune", "flows")),
+        (
+            "pipeline.run, pipeline.auditing, pipeline.signals.engine",
+            ("prefect", "torch", "transformers", "finetune", "flows"),
+        ),
         ("finetune.loop, finetune.train, finetune.record", ("prefect", "flows")),
     ):
-        done = subprocess.run([sys.executable, "-c", code.format(module, banned)], check=True, capture_output=True, text=True)
+        command = [sys.executable, "-c", code.format(module, banned)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
         assert done.stdout.strip() == "[]", f"{module} imports {done.stdout}"

@@ -48,4 +48,5 @@ def test_the_stage_of_the_contributing_guide_runs(tmp_path):
         step = run_stage(data, module.Shouting())
     finally:
         sys.path.remove(str(tmp_path))
-    assert step.findings.counts() == {"shouting": {"flag": 1}} and step.findings.edits["row_id"].to_pylist() == ["a"]
+    assert step.findings.counts() == {"shouting": {"flag": 1}}
+    assert step.findings.edits["row_id"].to_pylist() == ["a"]

@@ -47,13 +47,21 @@ def test_a_good_recipe_is_read_and_its_paths_are_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("threshold = 0.8", "treshold = 0.8", "recipe.toml:14: stages[1].treshold: unknown key, did you mean threshold?"),
+        (
+            "threshold = 0.8",
+            "treshold = 0.8",
+            "recipe.toml:14: stages[1].treshold: unknown key, did you mean threshold?",
+        ),
         ("text = ", "txt = ", "recipe.toml:5: data.txt: unknown key, did you mean text?"),
         ('use = "duplicates"', 'use = "duplicate"', "did you mean duplicates?"),
         ("threshold = 0.8", "threshold = 8", "less than or equal to 1"),
         ("rounds = 1", "rounds = 0", "recipe.toml:17: loop.rounds"),
         ("[loop]", "[lop]", "recipe.toml:16: lop: unknown key, did you mean loop?"),
-        ("markup = false", "markups = false", "recipe.toml:10: stages[0].text.markups: unknown key, did you mean markup?"),
+        (
+            "markup = false",
+            "markups = false",
+            "recipe.toml:10: stages[0].text.markups: unknown key, did you mean markup?",
+        ),
         ("[stages.text]", "[stages.tabular]", "unknown key"),
         ("markup = false\n", "markup = false\n]", "not TOML"),
         ('path = "reviews.csv"', "", "data.path: missing"),
@@ -84,7 +92,8 @@ def test_stages_in_another_order_are_refused(tmp_path):
 
 
 def test_a_setting_can_be_changed_from_the_command_line(tmp_path):
-    recipe = load_recipe(write(tmp_path, GOOD), ["duplicates.threshold=0.9", "loop.rounds=3", "clean.text.markup=true"])
+    changes = ["duplicates.threshold=0.9", "loop.rounds=3", "clean.text.markup=true"]
+    recipe = load_recipe(write(tmp_path, GOOD), changes)
     assert (recipe.stages[1].threshold, recipe.loop.rounds, recipe.stages[0].options.markup) == (0.9, 3, True)
     with pytest.raises(RecipeError, match="did you mean threshold"):
         load_recipe(write(tmp_path, GOOD), ["duplicates.treshold=0.9"])
@@ -97,6 +106,7 @@ def test_every_stage_refuses_a_key_it_does_not_know(name):
 
 
 def test_weights_twice_are_refused(tmp_path):
-    text = GOOD.replace("[loop]", '[[stages]]\nuse = "rebalance"\n\n[train]\nclass_weight = "balanced"\n\n[loop]')
+    both = '[[stages]]\nuse = "rebalance"\n\n[train]\nclass_weight = "balanced"\n\n[loop]'
+    text = GOOD.replace("[loop]", both)
     with pytest.raises(RecipeError, match="rebalance already weights"):
         load_recipe(write(tmp_path, text))

@@ -11,11 +11,12 @@ import pytest
 from conftest import make_text
 
 from pipeline.dataset import Dataset, Roles
+from pipeline.files import Corrupt
 from pipeline.findings import Edit, Findings
 from pipeline.recipe import build_stage
 from pipeline.run import run_stage
 from pipeline.signals.engine import Engine, Signals
-from pipeline.store import Busy, Corrupt, Store
+from pipeline.store import Busy, Store
 
 
 def test_a_snapshot_comes_back_with_the_same_fingerprint(tmp_path):
@@ -24,15 +25,18 @@ def test_a_snapshot_comes_back_with_the_same_fingerprint(tmp_path):
 
 
 def test_text_that_looks_like_something_else_survives(tmp_path):
-    cells = ["NA", "null", "None", "nan", "", "N/A", "TRUE", "007", "1e5", "2024-01-01", "12:30", "NO", "😀", None]
-    data = Dataset.of({"row_id": [f"{i:02d}" for i in range(len(cells))], "text": cells}, Roles(content=("text",)), "text")
+    cells = ["NA", "null", "None", "nan", "", "N/A", "TRUE", "007", "1e5", "2024-01-01", "12:30", "NO",
+             "😀", None]
+    rows = {"row_id": [f"{i:02d}" for i in range(len(cells))], "text": cells}
+    data = Dataset.of(rows, Roles(content=("text",)), "text")
     store = Store(tmp_path)
     assert store.load(store.save(data)).table["text"].to_pylist() == cells
 
 
 @pytest.mark.parametrize("change", ["cell", "name", "label", "split", "type", "role"])
 def test_every_change_changes_the_fingerprint(change):
-    rows = {"row_id": ["a", "b"], "text": ["x", "y"], "n": pa.array([1, 2]), "label": ["p", "q"], "split": ["train", "test"]}
+    rows = {"row_id": ["a", "b"], "text": ["x", "y"], "n": pa.array([1, 2]), "label": ["p", "q"],
+            "split": ["train", "test"]}
     base = Dataset.of(rows, Roles(content=("text",), label="label"), "text")
     other, roles = dict(rows), Roles(content=("text",), label="label")
     if change == "cell":
@@ -58,9 +62,13 @@ def test_the_fingerprint_is_blind_to_row_order_and_chunks():
 
 
 def test_the_fingerprint_is_blind_to_the_hash_seed():
-    code = "import sys; sys.path.insert(0, 'tests'); from conftest import make_text; print(make_text().fingerprint)"
-    seen = {subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
-                           capture_output=True, text=True).stdout for seed in ("1", "2")}
+    path = "import sys; sys.path.insert(0, 'tests'); "
+    code = path + "from conftest import make_text; print(make_text().fingerprint)"
+    seen = {
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
+                       capture_output=True, text=True).stdout
+        for seed in ("1", "2")
+    }
     assert len(seen) == 1
 
 
@@ -109,7 +117,8 @@ def test_a_step_is_computed_once(tmp_path):
     again_engine = Engine(cache=store)
     again = run_stage(data, stage, again_engine, store)
     assert not first.cached and again.cached and again_engine.computed == []
-    assert again.findings.edits.equals(first.findings.edits) and again.after.fingerprint == first.after.fingerprint
+    assert again.findings.edits.equals(first.findings.edits)
+    assert again.after.fingerprint == first.after.fingerprint
 
 
 def test_a_row_signal_is_computed_for_changed_rows_only(tmp_path):
@@ -117,7 +126,8 @@ def test_a_row_signal_is_computed_for_changed_rows_only(tmp_path):
     Signals(data, Engine(cache=store))["measures"]
     cells = data.table["text"].to_pylist()
     cells[3] += " And one more thing."
-    table = data.table.set_column(data.table.column_names.index("text"), "text", pa.array(cells, pa.large_string()))
+    where = data.table.column_names.index("text")
+    table = data.table.set_column(where, "text", pa.array(cells, pa.large_string()))
     engine = Engine(cache=store)
     Signals(Dataset.of(table, data.roles, "text"), engine)["measures"]
     assert engine.computed == ["measures:1"]

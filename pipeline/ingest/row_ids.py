@@ -7,7 +7,7 @@ from collections import Counter
 
 import pyarrow as pa
 
-from pipeline.dataset import cell_json
+from pipeline.hashing import cell_json
 from pipeline.ingest.source import InputError
 from pipeline.ingest.unify import as_text
 

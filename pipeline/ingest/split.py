@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow.compute as pc
 from pydantic import BaseModel, Field, model_validator
 
-from pipeline.dataset import SPLITS, Dataset, cell_json
+from pipeline.dataset import SPLITS, Dataset
+from pipeline.hashing import cell_json
 from pipeline.ingest.folder import SPLIT_WORDS
 from pipeline.ingest.source import InputError
 from pipeline.ingest.units import units

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dataset import cell_json
+from pipeline.hashing import cell_json
 
 
 def concat(tables: Sequence[pa.Table]) -> tuple[pa.Table, list[str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.dataset import Dataset, cell_json, objects
+from pipeline.dataset import Dataset, objects
+from pipeline.hashing import cell_json
 from pipeline.modalities import modality
 from pipeline.signals.pairs import clusters, near_pairs
 from pipeline.stage import NotApplicable

@@ -20,7 +20,10 @@ from pydantic import BaseModel
 
 
 class Shingles(NamedTuple):
-    """Sets of 64-bit hashes, one set a row, in CSR form: row i owns hashes[offsets[i]:offsets[i + 1]], sorted, unique."""
+    """Sets of 64-bit hashes, one set a row, in CSR form.
+
+    Row i owns hashes[offsets[i]:offsets[i + 1]], sorted, unique.
+    """
 
     offsets: np.ndarray  # (n + 1,) int64
     hashes: np.ndarray  # (m,) uint64
@@ -38,7 +41,10 @@ class Rule(NamedTuple):
 
 
 class Modality(Protocol):
-    """What each modality offers. `options` are the validated `[stages.<modality>]` settings of the calling stage."""
+    """What each modality offers.
+
+    `options` are the validated `[stages.<modality>]` settings of the calling stage.
+    """
 
     name: str
     stage_options: Mapping[str, type[BaseModel]]  # stage name -> model of its modality's own settings
@@ -49,11 +55,11 @@ class Modality(Protocol):
         ...
 
     def fit(self, content: pa.Table) -> dict[str, Any]:
-        """Learn JSON state from the *train* rows that `embed` and `views` need (means, categories); {} for none."""
+        """Learn JSON state (means, categories) from *train* rows, for `embed` and `views`; {} for none."""
         ...
 
     def repair(self, column: str, cell: Any, options: Any, state: Mapping[str, Any]) -> tuple[Any, list[str]]:
-        """Return the repaired cell and what was wrong with it, in words; the same cell and [] when nothing is."""
+        """Return the repaired cell and what was wrong, in words; the same cell and [] when nothing is."""
         ...
 
     def identity(self, content: pa.Table) -> np.ndarray:
@@ -76,7 +82,7 @@ class Modality(Protocol):
         ...
 
     def measure(self, content: pa.Table) -> pd.DataFrame:
-        """(n, m) named numbers with their units in the name: `n_words`, `length_chars`, `missing_fraction`."""
+        """(n, m) numbers with their units in the name: `n_words`, `length_chars`, `missing_fraction`."""
         ...
 
     def rules(self, options: Any) -> list[Rule]:
@@ -84,7 +90,10 @@ class Modality(Protocol):
         ...
 
     def perturb(self, cells: Mapping[str, Any], seed: int, options: Any) -> tuple[dict[str, Any], str]:
-        """Return a label-preserving variation of a row's content, and how it was made. A function of (cells, seed)."""
+        """Return a label-preserving variation of a row's content, and how it was made.
+
+        A function of (cells, seed).
+        """
         ...
 
     def show(self, cells: Mapping[str, Any]) -> str:

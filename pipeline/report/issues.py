@@ -10,8 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.dataset import ROW_ID, SPLIT, Dataset, cell_json
+from pipeline.dataset import ROW_ID, SPLIT, Dataset
 from pipeline.findings import Findings
+from pipeline.hashing import cell_json
 from pipeline.modalities import modality
 from pipeline.report.meanings import meaning_of
 from pipeline.report.visible import excerpts, shorten
@@ -88,7 +89,10 @@ def suggested_labels(steps: Steps, label: str | None) -> dict[str, str]:
 
 
 def issue_list(steps: Steps, edits: Sequence[dict[str, Any]], rows: Rows) -> list[dict[str, Any]]:
-    """Return one entry an issue, the one that touches most rows first; what only weighs or makes rows comes last."""
+    """Return one entry an issue, the one that touches most rows first.
+
+    What only weighs or makes rows comes last.
+    """
     by_issue: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for edit in edits:
         by_issue[edit["issue"]].append(edit)

@@ -14,7 +14,8 @@ def changes(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the steps that made the curated data, all rounds in one line, their totals, check and chart."""
     steps: Sequence[Step] = record["steps"]
     lines = [_line(step) for step in steps]
-    out: dict[str, Any] = {"lines": lines, "several": len({line["round"] for line in lines}) > 1, "chart": None}
+    several = len({line["round"] for line in lines}) > 1
+    out: dict[str, Any] = {"lines": lines, "several": several, "chart": None}
     if lines:
         out |= {
             "total": {k: sum(line[k] for line in lines) for k in ("dropped", "changed", "added", "flagged")},
@@ -73,7 +74,11 @@ def _line(step: Step) -> dict[str, Any]:
 
 def _chart(shown: Mapping[str, Any]) -> str:
     steps = [
-        (f"{line['stage']} · round {line['round']}" if shown["several"] else line["stage"], line["dropped"], line["added"])
+        (
+            f"{line['stage']} · round {line['round']}" if shown["several"] else line["stage"],
+            line["dropped"],
+            line["added"],
+        )
         for line in shown["lines"]
         if not line["skipped"] and (not shown["several"] or line["dropped"] or line["added"])
     ]

@@ -1,7 +1,7 @@
 """Signals: what is heavy, computed once and shared. One signal a file.
 
-A signal is a columnar table keyed by row. `row` signals are a function of the row's content and are cached per
-content; `global` signals look at rows together and are keyed by the columns they read.
+A signal is a columnar table keyed by row. `row` signals are a function of the row's content and are cached
+per content; `global` signals look at rows together and are keyed by the columns they read.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.code import code_digest
-from pipeline.dataset import ROW_ID, SPLIT, WEIGHT, Dataset, content_keys, hash_array
+from pipeline.dataset import ROW_ID, SPLIT, WEIGHT, Dataset
+from pipeline.hashing import content_keys, hash_array
 from pipeline.modalities import Modality, modality
 from pipeline.signals import Signal, signals
 
@@ -80,7 +81,7 @@ class Engine:
         self._last = None
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """Apply an importable function to each item, in worker processes if there are several; order is kept."""
+        """Apply an importable function to each item, in order, in worker processes if there are several."""
         if self.workers <= 1 or len(items) < 2:
             return [function(item) for item in items]
         context = multiprocessing.get_context("spawn")
@@ -125,7 +126,7 @@ class Given:
 
 
 class Signals:
-    """The signals of one dataset, as a stage sees them: `signals["embeddings"]` is computed once, then shared.
+    """The signals of a dataset, as a stage sees them: `signals["embeddings"]` is computed once, then shared.
 
     Only ingested rows take part; neighbours and pairs run train to train and held-out to train.
     """
@@ -179,26 +180,13 @@ class Signals:
         """Digest of everything but the rows."""
         state = self.state if signal.fits else None
         code = code_digest(type(signal).__module__, f"pipeline.modalities.{self.data.modality}", *signal.code)
-        return _hash(
-            [
-                signal.name,
-                signal.model_dump_json(),
-                code,
-                self.data.modality,
-                list(self.data.roles.content),
-                state,
-            ]
-        )
+        content = list(self.data.roles.content)
+        return _hash([signal.name, signal.model_dump_json(), code, self.data.modality, content, state])
 
     def _columns(self, signal: Signal) -> list[str]:
         roles = self.data.roles
-        role_columns = {
-            "label": roles.label,
-            "group": roles.group,
-            "time": roles.time,
-            "split": SPLIT,
-            "weight": WEIGHT,
-        }
+        role_columns = {"label": roles.label, "group": roles.group, "time": roles.time}
+        role_columns |= {"split": SPLIT, "weight": WEIGHT}
         read = [role_columns[r] for r in signal.reads]
         return [ROW_ID, *roles.content, *(c for c in read if c and c in self.data.table.column_names)]
 

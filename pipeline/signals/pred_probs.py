@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, PositiveFloat
 
-from pipeline.dataset import Dataset, cell_json
+from pipeline.dataset import Dataset
+from pipeline.hashing import cell_json
 from pipeline.modalities import modality
 from pipeline.signals import Signal
 from pipeline.stage import NotApplicable

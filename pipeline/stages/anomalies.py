@@ -7,20 +7,22 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.dataset import Dataset, cell_json
+from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
+from pipeline.hashing import cell_json
 from pipeline.signals.engine import Signals
 from pipeline.stage import NotApplicable, Stage
 
 
-class Anomalies(Stage):
+class Anomalies(Stage, frozen=True):
     """Rows far from every class and far from their neighbours, in embedding space.
 
-    c(i) = cosine distance of row i to the nearest class centre, d(i) = mean cosine distance to its k nearest train
-    rows; both as robust z = (x - median) / (1.4826 MAD) over the train rows, and z(i) their mean. The centres see
-    what a group of outliers hides from its neighbours, the neighbours what a class with several modes hides from
-    its centre. score(i) = 0.5 ** (max(z, 0) / cut), so that a row is an outlier below 0.5.
-    Ramaswamy, Rastogi & Shim, SIGMOD 2000; Lee et al., NeurIPS 2018. Cost: that of `neighbors`, plus O(n K d).
+    c(i) = cosine distance of row i to the nearest class centre, d(i) = mean cosine distance to its k nearest
+    train rows; both as robust z = (x - median) / (1.4826 MAD) over the train rows, and z(i) their mean. The
+    centres see what a group of outliers hides from its neighbours, the neighbours what a class with several
+    modes hides from its centre. score(i) = 0.5 ** (max(z, 0) / cut), so that a row is an outlier below 0.5.
+    Ramaswamy, Rastogi & Shim, SIGMOD 2000; Lee et al., NeurIPS 2018.
+    Cost: that of `neighbors`, plus O(n K d).
     """
 
     name = "anomalies"
@@ -49,8 +51,9 @@ class Anomalies(Stage):
         for i in np.flatnonzero(z > self.cut):
             action: Action = self.action if data.is_train[i] else "flag"
             because = (
-                f"cosine distance {to_centre[i]:.2f} to the nearest class ({names[nearest[i]]}) and {to_rows[i]:.2f} to its "
-                f"nearest rows: {z[i]:.1f} robust deviations out, above cut={self.cut:g}"
+                f"cosine distance {to_centre[i]:.2f} to the nearest class ({names[nearest[i]]}) and "
+                f"{to_rows[i]:.2f} to its nearest rows: {z[i]:.1f} robust deviations out, "
+                f"above cut={self.cut:g}"
             )
             related = [data.ids[j] for j in neighbors.index[i, :3] if j >= 0]
             edits.append(Edit(data.ids[i], "outlier", float(score[i]), action, because, related=related))
@@ -63,8 +66,11 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _centres(vectors: np.ndarray, data: Dataset) -> tuple[np.ndarray, list[str]]:
-    """Return the unit mean of each class's train rows, (K, d); one centre where there are no scalar labels."""
-    names = ["all rows" if label is None or isinstance(label, list | dict) else cell_json(label) for label in data.labels]
+    """Return the unit mean of each class's train rows, (K, d); one centre where labels are no scalars."""
+    names = [
+        "all rows" if label is None or isinstance(label, list | dict) else cell_json(label)
+        for label in data.labels
+    ]
     groups = sorted({name for name, train in zip(names, data.is_train, strict=True) if train})
     of = np.array(names, dtype=object)
     means = np.stack([vectors[(of == g) & data.is_train].mean(axis=0) for g in groups])

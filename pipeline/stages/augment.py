@@ -11,15 +11,16 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from pipeline.apply import make_children
-from pipeline.dataset import PARENTS, Dataset, cell_json
+from pipeline.dataset import PARENTS, Dataset
 from pipeline.findings import Action, Edit, Findings
+from pipeline.hashing import cell_json
 from pipeline.modalities import modality
 from pipeline.signals.engine import Signals, batches
 from pipeline.slices import mask
 from pipeline.stage import NotApplicable, Stage
 
 
-class Augment(Stage):
+class Augment(Stage, frozen=True):
     """Children of train rows; each names its parent and how it was made.
 
     rare: a class with n_c rows gets up to n_max / 2 - n_c children, at most `per_row` a row. `focus` rows get
@@ -95,16 +96,16 @@ class Augment(Stage):
             most = max(counts.values(), default=0)
             for name, n in sorted(counts.items()):
                 room = min(most // 2 - n, self.per_row * n)
-                members = sorted(
-                    (i for i in names if names[i] == name), key=lambda i: _seed(self.seed, data.ids[i], -1)
-                )
+                of_class = [i for i in names if names[i] == name]
+                members = sorted(of_class, key=lambda i: _seed(self.seed, str(data.ids[i]), -1))
                 for rank, i in enumerate(members):
                     share = room // n + (rank < room % n) if room > 0 else 0
                     if share:
                         wanted[i] = (share, f"class {name} has {n} rows, the largest {most}")
         for slice_name in self.focus:
-            for i in np.flatnonzero(mask(slice_name, data, signals["measures"]) & data.is_train):
-                wanted[int(i)] = (self.per_row, f"slice {slice_name} was weak in the last evaluation")
+            in_focus = mask(slice_name, data, signals["measures"]) & data.is_train
+            for i in map(int, np.flatnonzero(in_focus)):
+                wanted[i] = (self.per_row, f"slice {slice_name} was weak in the last evaluation")
         return dict(sorted(wanted.items()))
 
 

@@ -14,7 +14,7 @@ from pipeline.signals.engine import Signals, batches
 from pipeline.stage import Stage
 
 
-class Clean(Stage):
+class Clean(Stage, frozen=True):
     """Cells whose repaired form differs from what they hold.
 
     The one automatic stage that touches all splits: each value is a function of the cell itself and of state

@@ -9,20 +9,22 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.dataset import Dataset, cell_json
+from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
+from pipeline.hashing import cell_json
 from pipeline.signals.engine import Signals
 from pipeline.signals.pairs import Pairs
 from pipeline.stage import Stage
 
 
-class Duplicates(Stage):
+class Duplicates(Stage, frozen=True):
     """Rows that repeat another row.
 
-    Two rows are exact copies when their modality's identity is the same, near copies when the Jaccard similarity
-    of their shingles (text: word 3-grams) is at least `threshold`. In order of row id a row is kept unless it
-    copies a kept one, so every dropped row names a kept twin. A train row that copies a held-out row is a leak and
-    goes. score(i) = 1 - similarity to its most similar twin. Broder, SEQUENCES 1997. Cost: that of `pairs`.
+    Two rows are exact copies when their modality's identity is the same, near copies when the Jaccard
+    similarity of their shingles (text: word 3-grams) is at least `threshold`. In order of row id a row is
+    kept unless it copies a kept one, so every dropped row names a kept twin. A train row that copies a
+    held-out row is a leak and goes. score(i) = 1 - similarity to its most similar twin.
+    Broder, SEQUENCES 1997. Cost: that of `pairs`.
     """
 
     name = "duplicates"
@@ -58,8 +60,8 @@ class Duplicates(Stage):
     def _leaks(
         self, data: Dataset, identity: np.ndarray, twins: dict[int, dict[int, float]]
     ) -> Iterator[Edit]:
-        for i in np.flatnonzero(data.is_train):
-            held_out = {j: s for j, s in twins.get(int(i), {}).items() if not data.is_train[j]}
+        for i in map(int, np.flatnonzero(data.is_train)):
+            held_out = {j: s for j, s in twins.get(i, {}).items() if not data.is_train[j]}
             if held_out:
                 j = max(held_out, key=lambda j: (held_out[j], -j))
                 yield Edit(
@@ -77,7 +79,7 @@ class Duplicates(Stage):
         identity: np.ndarray,
         labels: np.ndarray,
         twins: dict[int, dict[int, float]],
-        gone: set[str],
+        gone: set[str | None],
     ) -> Iterator[Edit]:
         """Walk the train rows in order of id; a row that copies a kept one is a copy of it."""
         kept: set[int] = set()
@@ -117,8 +119,8 @@ class Duplicates(Stage):
             "conflicting_labels",
             votes[labels[i]] / sum(votes.values()) if outvoted else 0.5,
             "drop" if outvoted and self.conflicting == "drop" else "flag",
-            f"labelled {labels[i]}, but its copy {data.ids[best]} (similarity {rivals[best]:.2f}) is labelled "
-            f"{labels[best]}",
+            f"labelled {labels[i]}, but its copy {data.ids[best]} (similarity {rivals[best]:.2f}) is "
+            f"labelled {labels[best]}",
             related=[data.ids[j] for j in sorted(rivals)][:5],
         )
 
@@ -142,11 +144,10 @@ def _twins(
         if key:
             groups.setdefault(key, []).append(i)
     for members in groups.values():
+        # enough to name a twin in every split, and the row that is kept, without n^2 links
         hubs = [i for i in members if not is_train[i]][:5] + [i for i in members if is_train[i]][:5]
         for i in members:
-            for (
-                j
-            ) in hubs:  # enough to name a twin in every split, and the row that is kept, without n^2 links
+            for j in hubs:
                 if i != j:
                     twins.setdefault(i, {})[j] = 1.0
                     twins.setdefault(j, {})[i] = 1.0
@@ -154,7 +155,7 @@ def _twins(
 
 
 def _held_out_copies(data: Dataset, identity: np.ndarray) -> Iterator[Edit]:
-    """Flag held-out rows that exactly repeat an earlier row of their split: they count twice in every score."""
+    """Flag held-out rows that exactly repeat an earlier row of their split: they count twice in scores."""
     first: dict[tuple[str, str], int] = {}
     for i in map(int, np.flatnonzero(~data.is_train)):
         key = (data.splits[i], identity[i])

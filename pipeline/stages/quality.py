@@ -8,14 +8,15 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from pipeline.dataset import Dataset, cell_json
+from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
+from pipeline.hashing import cell_json
 from pipeline.modalities import Rule
 from pipeline.signals.engine import Signals
 from pipeline.stage import Stage
 
 
-class Quality(Stage):
+class Quality(Stage, frozen=True):
     """Rows whose measures leave the bounds of their modality, and labels seen only a handful of times.
 
     score of a measured row: 1 inside the bounds; outside, how much of the bound it reaches, in [0, 1).

@@ -17,12 +17,13 @@ from pipeline.slices import mask
 from pipeline.stage import NotApplicable, Stage
 
 
-class Rebalance(Stage):
+class Rebalance(Stage, frozen=True):
     """Class weights, or imbalanced-learn's random over- and under-sampling, with lineage.
 
     weights: w(c) = (n_max / n_c)^strength, scaled to mean 1 over the train rows; `focus` rows count double.
     over, under: classes are brought to n_max (n_min) to the power `strength`; copies name their parent.
-    class_imbalance score of a row: n_c / n_max, in (0, 1]. Lemaitre, Nogueira & Aridas, JMLR 2017. Cost: O(n).
+    class_imbalance score of a row: n_c / n_max, in (0, 1].
+    Lemaitre, Nogueira & Aridas, JMLR 2017. Cost: O(n).
     """
 
     name = "rebalance"
@@ -34,7 +35,7 @@ class Rebalance(Stage):
     strength: float = Field(
         0.5, gt=0, le=1, description="1 makes the classes equal, towards 0 leaves them as they are"
     )
-    min_ratio: float = Field(1.5, ge=1, description="largest to smallest class below which nothing is done")
+    min_ratio: float = Field(2.0, ge=1, description="largest to smallest class below which nothing is done")
     focus: tuple[str, ...] = Field(
         (), description="slices that count double, set by the evaluation of the last round"
     )
@@ -135,8 +136,8 @@ class Rebalance(Stage):
                 "class_imbalance",
                 counts[names[k]] / goal,
                 "add",
-                f"copy of {data.ids[train[k]]}: class {names[k]} grows from {counts[names[k]]} to {target[names[k]]} rows"
-                + (", in focus" if focus[train[k]] else ""),
+                f"copy of {data.ids[train[k]]}: class {names[k]} grows from {counts[names[k]]} "
+                f"to {target[names[k]]} rows" + (", in focus" if focus[train[k]] else ""),
                 related=[data.ids[train[k]]],
             )
             for row_id, k in zip(added["row_id"].to_pylist(), copies, strict=True)

@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel
 
-from pipeline.dataset import OWN_COLUMNS, WEIGHT, cell_json, objects
+from pipeline.dataset import OWN_COLUMNS, WEIGHT, objects
+from pipeline.hashing import cell_json
 from pipeline.modalities import Modality, Rule, Shingles
 from pipeline.modalities.tabular import columns, features
 from pipeline.modalities.tabular.options import TabularAugment, TabularClean, TabularQuality

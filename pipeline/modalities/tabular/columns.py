@@ -21,10 +21,10 @@ _MISSING = frozenset(MISSING)
 def fit(content: pa.Table) -> dict[str, Any]:
     """Learn from train rows what each column holds.
 
-    {"numbers": {column: {"mean", "median", "spread", "whole"}}, "categories": {column: [value, ...]}}. A string
-    column holds numbers when at least 90 % of its filled cells are finite numbers. A column of numbers that
-    are all missing is learnt as mean 0, spread 1, median None. The spread is the interquartile range / 1.349 (that
-    of a normal distribution with standard deviation 1), so that outliers do not stretch it.
+    {"numbers": {column: {"mean", "median", "spread", "whole"}}, "categories": {column: [value, ...]}}. A
+    string column holds numbers when at least 90 % of its filled cells are finite numbers. A column of numbers
+    that are all missing is learnt as mean 0, spread 1, median None. The spread is the interquartile range /
+    1.349 (that of a normal distribution with standard deviation 1), so that outliers do not stretch it.
 
     >>> fit(pa.table({"a": [1.0, None, 3.0], "b": ["x", "y", "x"], "c": ["7", "?", "9"]}))["numbers"]["c"]
     {'mean': 8.0, 'median': 8.0, 'spread': 0.7412898443291327, 'whole': True}

@@ -20,10 +20,11 @@ _BINS = 10
 
 
 def vectors(content: pa.Table, state: Mapping[str, Any]) -> np.ndarray:
-    """(n, d) float32: (x - median) / spread of each number, within +-10, 0 where missing; one-hot categories; 1 anchor.
+    """(n, d) float32: numbers, one-hot categories, 1 anchor.
 
-    A category that was not among the 50 most frequent of the train rows, or a missing one, is all zeros. The anchor
-    is a constant as long as a usual row, so that cosine distance grows with Euclidean distance.
+    A number is (x - median) / spread, within +-10, 0 where missing.
+    A category that was not among the 50 most frequent of the train rows, or a missing one, is all zeros. The
+    anchor is a constant as long as a usual row, so that cosine distance grows with Euclidean distance.
     """
     of_numbers, of_words = split_columns(content, state)
     parts = [np.zeros((content.num_rows, 0), np.float32)]

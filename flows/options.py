@@ -1,0 +1,55 @@
+"""Options that commands share, and what becomes of them: a data plan and an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.recipe import Data
+    from pipeline.signals.engine import Engine
+
+Workspace = Annotated[
+    Path, typer.Option("--workspace", "-w", envvar="ASSAY_WORKSPACE", help="where everything is kept")
+]
+Workers = Annotated[int, typer.Option(min=1, help="processes; never changes a result")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a setting; repeat as needed")
+]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="folder for the results")]
+DataPath = Annotated[str, typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, or a folder")]
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a TOML file")]
+TextColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]
+LabelColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]
+IdColumn = Annotated[str | None, typer.Option(help="a column that names each row")]
+SplitColumn = Annotated[str | None, typer.Option(help="a column that says train, validation or test")]
+GroupColumn = Annotated[str | None, typer.Option(help="rows of one group stay in one split")]
+TimeColumn = Annotated[str | None, typer.Option(help="split by time: the latest rows are held out")]
+ModalityName = Annotated[str | None, typer.Option("--modality", help="text or tabular")]
+
+
+def plan_of(
+    path: str, text: str | None, label: str | None, id_: str | None, split_column: str | None,
+    group: str | None, time: str | None, modality: str | None, split: bool = False,
+) -> Data:  # fmt: skip
+    """Return the data plan of a command that takes DATA; splits are made only where training needs them."""
+    from pipeline.recipe import Data
+
+    made: dict[str, Any] = {} if split else {"test_fraction": 0.0, "validation_fraction": 0.0}
+    return Data(
+        path=path, text=text, label=label, id=id_, split=split_column, group=group, time=time,
+        modality=modality, **made,
+    )  # fmt: skip
+
+
+def engine_of(workspace: Path, workers: int, log: Callable[[str], None]) -> Engine:
+    """Return the engine of a command, its cache in the workspace."""
+    from pipeline.signals.engine import Engine
+    from pipeline.store import Store
+
+    return Engine(cache=Store(workspace), workers=workers, log=log)
