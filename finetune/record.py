@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from finetune.loop import Outcome, Round
+from finetune.weak import findings
 from pipeline.files import write_parquet
+from pipeline.findings import Findings
 from pipeline.ledger import LEDGER, ledger_table
 from pipeline.outputs import write_tables
 from pipeline.run import Step
@@ -43,7 +45,7 @@ def commit(outcome: Outcome, store: Store, engine: Engine, planted: Sequence[dic
     def write(folder: Path, number: int) -> dict[str, Any]:
         from pipeline.report import write as write_report
 
-        write_parquet(folder / LEDGER, ledger_table(rounds))
+        write_parquet(folder / LEDGER, ledger_table(rounds, _said_by_evaluation(outcome)))
         write_tables(folder, outcome.opened.dataset, outcome.curated, [step for _, step in outcome.applied])
         shutil.copytree(outcome.model_folder, folder / "model", copy_function=_link)
         (folder / "evaluation.json").write_text(
@@ -85,6 +87,7 @@ def run_record(
 
     root, curated = outcome.opened.dataset, outcome.curated
     found = [(step.stage.name, step.findings) for _, step in outcome.applied]
+    found += [("evaluation", of_round) for of_round in _said_by_evaluation(outcome).values()][-1:]
     steps = [
         {"round": n, **_facts(s), "seconds": round(s.seconds, 2), "cached": s.cached}
         for n, s in outcome.applied
@@ -107,6 +110,11 @@ def run_record(
                  {"what": "a row's whole life", "command": "assay why ROW"},
                  {"what": "every edit", "command": f"runs/{number}/{LEDGER}"}],
     }  # fmt: skip
+
+
+def _said_by_evaluation(outcome: Outcome) -> dict[int, Findings]:
+    """Return, by round, the findings of its evaluation on validation: the weak slices."""
+    return {r.number: findings(r.judged.evaluation) for r in outcome.rounds if r.judged}
 
 
 def versions(own: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.files import read_parquet
+from pipeline.findings import Findings
 from pipeline.run import Step
 from pipeline.store import Store
 
 LEDGER = "ledger.parquet"
 
 
-def ledger_table(rounds: Sequence[tuple[int, bool, Sequence[Step]]]) -> pa.Table:
+def ledger_table(
+    rounds: Sequence[tuple[int, bool, Sequence[Step]]], evaluations: Mapping[int, Findings]
+) -> pa.Table:
     """Return all edits of all rounds (number, accepted, steps): the edit's columns, `round`, `applied`.
+
+    `evaluations` holds, by round, what the evaluation found; its findings are flags.
 
     `applied` says whether the edit made the curated data: not a flag, its round accepted or the edit hygiene,
     and for stages that are made anew each round, of the last accepted round.
@@ -36,6 +41,10 @@ def ledger_table(rounds: Sequence[tuple[int, bool, Sequence[Step]]]) -> pa.Table
             done = [action != "flag" and (stands or issue in policy) for issue, action in pairs]
             table = edits.append_column("round", pa.array([number] * edits.num_rows, pa.int64()))
             parts.append(table.append_column("applied", pa.array(done, pa.bool_())))
+        if (found := evaluations.get(number)) is not None:
+            n = found.edits.num_rows
+            table = found.edits.append_column("round", pa.array([number] * n, pa.int64()))
+            parts.append(table.append_column("applied", pa.array([False] * n, pa.bool_())))
     if not parts:
         return pa.table({"row_id": pa.array([], pa.large_string())})
     return pa.concat_tables(parts).combine_chunks()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import pyarrow.parquet as pq
 import pytest
 from loop_data import write_recipe
 
@@ -17,6 +18,19 @@ from pipeline.recipe import load_recipe
 from pipeline.run import replay
 from pipeline.signals.engine import Engine
 from pipeline.store import Store
+
+HARMFUL = """{body}
+[[stages]]
+use = "duplicates"
+[[stages]]
+use = "anomalies"
+cut = 0.05
+action = "drop"
+
+[loop]
+rounds = 1
+replicates = 5
+"""
 
 
 def loop(recipe, store, workers=1, **more):
@@ -93,14 +107,52 @@ def test_every_stage_adds_up_by_ids(shared):
 def test_the_run_folder_holds_everything(shared):
     _, store, outcome, number = shared
     folder = store.root / "runs" / str(number)
-    for name in ("dataset.parquet", "ledger.parquet", "issues.parquet", "evaluation.json", "report.html",
-                 "report.json"):
+    for name in (
+        "dataset.parquet",
+        "ledger.parquet",
+        "issues.parquet",
+        "evaluation.json",
+        "report.html",
+        "report.json",
+    ):
         assert (folder / name).stat().st_size > 100, name
     about = json.loads((folder / "model" / "assay_dataset.json").read_text())
     assert about["fingerprint"] == outcome.curated.fingerprint
     facts = summarize(store, number)
     assert facts["run"] == number and "report.html" in facts["text"]
     assert store.head()["run"] == number
+
+
+def test_the_ledger_holds_what_the_evaluation_found(shared):
+    _, store, _, number = shared
+    ledger = pq.read_table(store.root / "runs" / str(number) / "ledger.parquet").to_pylist()
+    said = [row for row in ledger if row["stage"] == "evaluation"]
+    assert any(row["round"] == 1 and "label=film" in row["because"] for row in said)
+    assert all(row["issue"] == "underperforming_group" and row["row_id"] is None for row in said)
+
+
+def test_a_harmful_round_keeps_only_hygiene_edits(tmp_path, shared, monkeypatch):
+    worse = {
+        "metric": "macro_f1",
+        "raw": 0.9,
+        "curated": 0.7,
+        "replicates": 5,
+        "difference": -0.2,
+        "low": -0.3,
+        "high": -0.1,
+        "verdict": "harmful",
+    }
+    monkeypatch.setattr("finetune.loop.compare_by_probe", lambda *_: worse)
+    recipe = write_recipe(tmp_path, rounds=1)
+    recipe.write_text(HARMFUL.format(body=recipe.read_text().split("[[stages]]")[0]))
+    outcome, engine = loop(recipe, shared[1])
+    assert not outcome.rounds[0].accepted and "rejected" in outcome.rounds[0].because
+    gone = set(outcome.opened.dataset.ids) - set(outcome.curated.ids)
+    assert len(gone) == 1 and gone <= {"copy", "sport-train-0"}  # the exact copy; the outliers are back
+    number = commit(outcome, shared[1], engine)
+    assert "proposed, not applied: dropped it as outlier" in "\n".join(
+        why(shared[1], outcome.rounds[0].steps[1].findings.rows()[0]["row_id"], number)
+    )
 
 
 def test_why_tells_a_rows_life(shared):
