@@ -137,6 +137,7 @@ def test_a_harmful_round_keeps_only_hygiene_edits(tmp_path, shared, monkeypatch)
         "raw": 0.9,
         "curated": 0.7,
         "replicates": 5,
+        "method": "probe",
         "difference": -0.2,
         "low": -0.3,
         "high": -0.1,
