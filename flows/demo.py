@@ -15,6 +15,7 @@ from finetune.record import commit, summarize
 from finetune.settings import Training
 from pipeline.demo import make_bbc, score
 from pipeline.recipe import load_recipe
+from pipeline.run import run_stage
 from pipeline.signals.engine import Engine
 from pipeline.store import Store
 
@@ -51,20 +52,32 @@ def _one(workspace: Path, name: str, seed: int, workers: int, log: Callable[[str
     engine = Engine(plan.signals, store, workers, log=lambda line: log(f"{name}: {line}"))
     outcome = improve(plan, store, engine, log=engine.log)
     truth = json.loads((truth_folder / "truth.json").read_text("utf-8"))
-    planted = found_and_planted(outcome, truth)
+    planted = found_and_planted(outcome, truth, engine, store)
     number = commit(outcome, store, engine, planted)
     facts = summarize(store, number)
     text = "\n".join([title, "-" * len(title), *_table(planted), facts["text"]])
     return {**facts, "planted": planted, "text": text}
 
 
-def found_and_planted(outcome: Outcome, truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return one line a fault: what was planted and what the accepted rounds found of it."""
-    steps = [s for r in outcome.rounds if r.accepted for s in r.steps]
-    first = [s for s in outcome.rounds[0].steps]
-    edits = pa.concat_tables([s.findings.edits for s in steps])
-    scores = pa.concat_tables([s.findings.scores for s in first])
-    return score(truth, edits, scores)
+def found_and_planted(
+    outcome: Outcome, truth: dict[str, Any], engine: Engine, store: Store
+) -> list[dict[str, Any]]:
+    """Return one line a fault: what was planted and what the accepted rounds found of it.
+
+    `label_noise` drops many off-topic rows, whose labels make no sense, before `anomalies` sees them. So that
+    all of them count, they are scored by `anomalies` on the rows that `duplicates` left in round 1.
+    """
+    first = {s.stage.name: s for s in outcome.rounds[0].steps}
+    outliers = run_stage(first["duplicates"].after, first["anomalies"].stage, engine, store)
+    steps = [s for r in outcome.rounds if r.accepted for s in r.steps if s.stage.name != "anomalies"]
+    edits = pa.concat_tables([s.findings.edits for s in (*steps, outliers)])
+    scored = [s for name, s in first.items() if name != "anomalies"]
+    scores = pa.concat_tables([s.findings.scores for s in (*scored, outliers)])
+    lines = score(truth, edits, scores)
+    for line in lines:
+        if line["fault"] == "off-topic rows":
+            line["how"] += "; on the rows that duplicates left, before label_noise dropped any"
+    return lines
 
 
 def _table(planted: Sequence[dict[str, Any]]) -> list[str]:

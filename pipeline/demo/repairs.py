@@ -12,10 +12,10 @@ _PLAIN = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "
 
 
 def repairs(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, str]]:
-    """Return for each row with a text cell that was set: what it first was and what it last became."""
+    """Return for each row with a text cell that was repaired: what it first was and what it last became."""
     out: dict[str, tuple[str, str]] = {}
     for row in rows:
-        if row["action"] == "set":
+        if row["action"] == "set" and row["issue"] == "malformed":
             before, value = json.loads(row["before"]), json.loads(row["value"])
             if isinstance(before, str) and isinstance(value, str):
                 out[row["row_id"]] = (out.get(row["row_id"], (before, ""))[0], value)
