@@ -3,6 +3,7 @@
 From the repository's root:
 
     python benchmarks/demo.py            about 10 minutes on two cores
+    python benchmarks/demo.py --keep     leave the workspace, to look at its reports
     python benchmarks/demo.py --readme   only rewrite the README from demo.json
 """
 
@@ -12,6 +13,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,16 +26,20 @@ BEGIN, END = "<!-- demo.json: begin -->", "<!-- demo.json: end -->"
 
 
 def measure() -> dict:
-    with tempfile.TemporaryDirectory(prefix="assay-demo-") as workspace:
-        command = [str(Path(sys.executable).parent / "assay"), "demo", "--json", "-w", workspace]
-        started = time.monotonic()
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        seconds = time.monotonic() - started
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        started = time.monotonic()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        again = time.monotonic() - started
-        out = json.loads(done.stdout)
+    workspace = tempfile.mkdtemp(prefix="assay-demo-")
+    command = [str(Path(sys.executable).parent / "assay"), "demo", "--json", "-w", workspace]
+    started = time.monotonic()
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    seconds = time.monotonic() - started
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    again = time.monotonic() - started
+    out = json.loads(done.stdout)
+    if "--keep" in sys.argv:
+        print(f"kept {workspace}", file=sys.stderr)
+    else:
+        shutil.rmtree(workspace)
     figures = {"wall_seconds": round(seconds), "cpu_seconds": round(used.ru_utime + used.ru_stime),
                "peak_gib": round(used.ru_maxrss / 2**20, 1), "second_run_seconds": round(again, 1),
                "variants": {}}

@@ -167,13 +167,13 @@ def report(
     workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Print where a run's report is."""
-    from pipeline.store import Store
+    from pipeline.store import NotFound, Store
 
     store = Store(workspace)
     runs = store.runs()
     number = run_number if run_number is not None else (runs[-1] if runs else None)
     if number is None or number not in runs:
-        raise KeyError(
+        raise NotFound(
             f"no run {'yet' if number is None else number} in {workspace} (start one with: assay run RECIPE)"
         )
     path = store.root / "runs" / str(number) / "report.html"

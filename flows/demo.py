@@ -14,7 +14,7 @@ from finetune.loop import Outcome, improve
 from finetune.record import commit, summarize
 from finetune.settings import Training
 from pipeline.demo import make_bbc, score
-from pipeline.recipe import load_recipe
+from pipeline.recipe import RecipeError, load_recipe
 from pipeline.run import run_stage
 from pipeline.signals.engine import Engine
 from pipeline.store import Store
@@ -30,7 +30,7 @@ def run_demo(
     `variant` is faulty, as-is or both.
     """
     if variant not in (*VARIANTS, "both"):
-        raise KeyError(f"--variant {variant}: choose faulty, as-is or both")
+        raise RecipeError(f"--variant {variant}: choose faulty, as-is or both")
     chosen = [name for name in VARIANTS if variant in (name, "both")]
     results = {name: _one(workspace, name, seed, workers, log) for name in chosen}
     text = "\n\n".join(r["text"] for r in results.values())

@@ -20,7 +20,7 @@ DEFAULT_WORKSPACE = Path("data/workspace")
 
 def guarded(app: Callable[..., Any]) -> NoReturn:
     """Run a Typer app and turn every expected failure into one line on stderr and its exit code."""
-    import click
+    import typer
 
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -31,20 +31,21 @@ def guarded(app: Callable[..., Any]) -> NoReturn:
     try:
         result = app(standalone_mode=False)
         code = result if isinstance(result, int) else 0
-    except click.exceptions.Exit as exit_:
+    except typer.Exit as exit_:
         code = exit_.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = EXIT_CODES["usage or recipe"]
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         say("interrupted; the same command goes on where it stopped")
         code = EXIT_CODES["interrupted"]
     except Exception as error:
-        known = _exit_code(error)
-        if debug or known is None:
+        show = getattr(error, "show", None)  # what click's usage errors have, whichever click raised them
+        known = EXIT_CODES["usage or recipe"] if show else _exit_code(error)
+        if known is None or (debug and not show):
             raise
-        for line in str(error.args[0] if error.args else error).splitlines() or [type(error).__name__]:
-            say(f"error: {line}")
+        if show:
+            show()
+        else:
+            for line in str(error.args[0] if error.args else error).splitlines() or [type(error).__name__]:
+                say(f"error: {line}")
         code = known
     sys.stdout.flush()
     sys.exit(code)
@@ -56,9 +57,12 @@ def _exit_code(error: Exception) -> int | None:
     from pipeline.ingest import InputError
     from pipeline.recipe import RecipeError
     from pipeline.stage import NotApplicable
-    from pipeline.store import Busy
+    from pipeline.store import Busy, NotFound
 
-    if isinstance(error, RecipeError | LookupError | ModuleNotFoundError):
+    if isinstance(error, RecipeError | NotFound):
+        return EXIT_CODES["usage or recipe"]
+    if isinstance(error, ModuleNotFoundError):
+        error.args = (f'{error.name} is not installed (pip install "assay[all]")',)
         return EXIT_CODES["usage or recipe"]
     if isinstance(error, InputError | NotApplicable):
         return EXIT_CODES["bad input data"]

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from pipeline.files import read_parquet
 from pipeline.findings import Findings
 from pipeline.run import Step
-from pipeline.store import Store
+from pipeline.store import NotFound, Store
 
 LEDGER = "ledger.parquet"
 
@@ -53,14 +53,14 @@ def ledger_table(
 def why(store: Store, row_id: str, run: int | None = None) -> list[str]:
     """Return the life of a row in one run (the newest by default), a sentence a line.
 
-    Raises `KeyError` with the reason when there is no such run or row.
+    Raises `NotFound` with the reason when there is no such run or row.
     """
     numbers = store.runs()
     if not numbers:
-        raise KeyError(f"workspace {store.root} holds no run yet (start one with: assay run RECIPE)")
+        raise NotFound(f"workspace {store.root} holds no run yet (start one with: assay run RECIPE)")
     number = run if run is not None else numbers[-1]
     if number not in numbers:
-        raise KeyError(f"no run {number}; there are {', '.join(map(str, numbers))}")
+        raise NotFound(f"no run {number}; there are {', '.join(map(str, numbers))}")
     facts = store.run_facts(number)["facts"]
     root, curated = store.load(facts["root"]), store.load(facts["curated"])
     edits = _edits_about(store.root / "runs" / str(number) / LEDGER, row_id)
@@ -72,7 +72,7 @@ def why(store: Store, row_id: str, run: int | None = None) -> list[str]:
     elif row_id in curated.position or edits:
         lines.append(f"{row_id}: made by a stage")
     else:
-        raise KeyError(f"no row {row_id!r} in run {number}")
+        raise NotFound(f"no row {row_id!r} in run {number}")
     lines += [_sentence(edit) for edit in edits]
     children = [i for i, parents in zip(curated.ids, curated.parents, strict=True) if row_id in parents]
     if children:

@@ -86,12 +86,21 @@ def run_stage(data: Dataset, stage: Stage, engine: Engine | None = None, store: 
         findings = stage.find(data.roots, engine.signals(data))
     except NotApplicable as why:
         findings, skipped = Findings.of(stage.name), str(why)
+    findings = _without_rows_made_before(data, findings)
     after = apply(data, findings, stage.touches)
     step = Step(stage, findings, data, after, skipped, time.perf_counter() - started, cached=False)
     if store:
         store.save(after)
         store.save_step(key, findings, step.facts)
     return step
+
+
+def _without_rows_made_before(data: Dataset, findings: Findings) -> Findings:
+    """Return the findings less the rows that the same stage with the same settings has added already."""
+    if findings.added is None:
+        return findings
+    pairs = zip(findings.edits["row_id"].to_pylist(), findings.edits["action"].to_pylist(), strict=True)
+    return findings.keep([action != "add" or row_id not in data.position for row_id, action in pairs])
 
 
 def step_key(data: Dataset, stage: Stage, engine: Engine) -> str:

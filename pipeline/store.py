@@ -35,6 +35,10 @@ SHARD_ROWS = 100_000
 MANIFEST = "manifest.json"
 
 
+class NotFound(LookupError):
+    """There is no such run, row or snapshot in the workspace; says what there is."""
+
+
 class Busy(Exception):
     """Another process holds the workspace."""
 

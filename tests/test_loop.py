@@ -17,7 +17,7 @@ from pipeline.ledger import why
 from pipeline.recipe import load_recipe
 from pipeline.run import replay
 from pipeline.signals.engine import Engine
-from pipeline.store import Store
+from pipeline.store import NotFound, Store
 
 HARMFUL = """{body}
 [[stages]]
@@ -162,7 +162,7 @@ def test_why_tells_a_rows_life(shared):
     dropped = sorted(set(outcome.opened.dataset.ids) - set(outcome.curated.ids))
     told = "\n".join(why(store, dropped[0]))
     assert "read from" in told and "dropped it as exact_duplicate" in told and "is not in the curated" in told
-    with pytest.raises(KeyError, match="no row"):
+    with pytest.raises(NotFound, match="no row"):
         why(store, "nobody")
 
 
@@ -171,7 +171,7 @@ def test_the_fingerprint_is_the_same_however_it_is_run(how, tmp_path):
     recipe = write_recipe(tmp_path, rounds=1)
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
-        "from test_loop import loop\nfrom pipeline.store import Store\n"
+        "from test_loop import loop\nfrom pipeline.store import NotFound, Store\n"
         "if __name__ == '__main__':\n"
         "    print(loop(sys.argv[1], Store(sys.argv[2]), int(sys.argv[3]))[0].curated.fingerprint)\n"
     )
