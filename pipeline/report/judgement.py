@@ -81,7 +81,17 @@ def verdict(record: Record) -> dict[str, Any]:
             reference=0.0,
         )
     compared = {**_COMPARISON, **compared} if compared else None
-    return {"word": word, "colour": colour, "headline": headline, "comparison": compared, "chart": chart}
+    ways = [
+        str(c["because"]) for c in (record.get("evaluation") or {}).get("comparisons") or [] if "because" in c
+    ]
+    return {
+        "word": word,
+        "colour": colour,
+        "headline": headline,
+        "comparison": compared,
+        "chart": chart,
+        "ways": ways if len(ways) > 1 else [],
+    }
 
 
 def points(difference: float) -> str:
