@@ -60,7 +60,6 @@ class Outcome:
     training: Training
     opened: Opened
     rounds: list[Round]
-    raw: Judged
     curated: Dataset
     applied: list[tuple[int, Step]]
     final: dict[str, Any]
@@ -87,10 +86,9 @@ def improve(
     training = Training(**recipe.train)
     opened = call("ingest", open_data, recipe, store)
     root = opened.dataset
-    log("raw: training and evaluating on the data as it came")
+    log("raw: choosing the settings on the data as it came")
     training = call("choose settings on raw", with_strength, root, training, engine)
     screen = training.model_copy(update={"method": "probe"})
-    raw = call("evaluate raw", judge, root, screen, engine, store, recipe.seed)
     accepted: list[tuple[int, Step]] = []
     applied: list[tuple[int, Step]] = []
     rounds: list[Round] = []
@@ -128,7 +126,7 @@ def improve(
     log(f"scoring the test split once: raw and curated, {training.method}")
     final = call("final", _final, root, curated, training, screen, engine, store, recipe)
     folder, key = Path(final["model_folder"]), run_key(recipe, root)
-    return Outcome(recipe, training, opened, rounds, raw, curated, applied, final, folder, key)
+    return Outcome(recipe, training, opened, rounds, curated, applied, final, folder, key)
 
 
 def run_key(recipe: Recipe, root: Dataset) -> str:

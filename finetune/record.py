@@ -19,7 +19,6 @@ from pipeline.findings import Findings
 from pipeline.ledger import LEDGER, ledger_table
 from pipeline.outputs import write_tables
 from pipeline.run import Step
-from pipeline.signals.engine import Engine
 from pipeline.store import Store
 
 PACKAGES = (
@@ -35,7 +34,7 @@ PACKAGES = (
 )
 
 
-def commit(outcome: Outcome, store: Store, engine: Engine, planted: Sequence[dict[str, Any]] = ()) -> int:
+def commit(outcome: Outcome, store: Store, planted: Sequence[dict[str, Any]] = ()) -> int:
     """Write the run's folder and move HEAD to it; a run that is already there is not written again."""
     known = store.find_run(outcome.key)
     if known is not None:
@@ -51,7 +50,7 @@ def commit(outcome: Outcome, store: Store, engine: Engine, planted: Sequence[dic
         (folder / "evaluation.json").write_text(
             json.dumps(outcome.final, indent=1, sort_keys=True, allow_nan=False), "utf-8"
         )
-        record = run_record(outcome, store, engine, number, planted)
+        record = run_record(outcome, store, number, planted)
         write_report(record, folder)
         return {"root": outcome.opened.dataset.fingerprint, "curated": store.save(outcome.curated),
                 "recipe": outcome.recipe.digest_without_rounds, "rounds": len(outcome.rounds),
@@ -79,7 +78,7 @@ def summarize(store: Store, number: int) -> dict[str, Any]:
 
 
 def run_record(
-    outcome: Outcome, store: Store, engine: Engine, number: int, planted: Sequence[dict[str, Any]] = ()
+    outcome: Outcome, store: Store, number: int, planted: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
     """Return all that the report shows of a run, as plain values."""
     from pipeline import __version__

@@ -37,7 +37,7 @@ def run_recipe(
     store = Store(workspace)
     engine = Engine(plan.signals, store, workers, log=log)
     outcome = loop(plan, store, engine, call, log=log)
-    number = commit(outcome, store, engine)
+    number = commit(outcome, store)
     facts = summarize(store, number)
     return Done(facts, facts["text"])
 

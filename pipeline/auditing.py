@@ -110,13 +110,7 @@ def audit_dataset(
     """Audit a dataset that is open already."""
     chosen = stages or [build_stage(name, {}, opened.dataset.modality) for name in DETECTORS]
     steps = curate(opened.dataset, chosen, engine, store, call)
-    _load_all(steps)
     return Audit(opened, steps)
-
-
-def _load_all(steps: Sequence[Step]) -> None:
-    for step in steps:
-        _ = step.after.ids
 
 
 def _plan(

@@ -149,8 +149,6 @@ class TestEveryStageOnEveryModality:
             assert same(one.findings, two.findings)
 
     def test_held_out_content_changes_no_other_finding(self, name, kind, engine):
-        if name == "duplicates":
-            return  # a leak is a train row found by a held-out row's content: the one exception
         stage = build_stage(name, settings_of(name)[0], kind)
         data = FIXTURES[kind]()
         victim = next(i for i, s in zip(data.ids, data.splits, strict=True) if s == "test")
@@ -163,6 +161,10 @@ class TestEveryStageOnEveryModality:
         before, after = (
             [r for r in found_by(stage, d, engine).rows() if r["row_id"] != victim] for d in (data, changed)
         )
+        if name == "duplicates":  # the one exception: a leak is found by a held-out row's content
+            leaks = [[r for r in rows if r["issue"] == "leakage"] for rows in (before, after)]
+            assert len(leaks[0]) == 1 > len(leaks[1])
+            before = [r for r in before if r["issue"] != "leakage"]
         assert before == after
 
     def test_every_setting_is_in_the_cache_key(self, name, kind, engine):

@@ -44,8 +44,8 @@ def shared(tmp_path_factory):
     """Store and outcome of one run in which the class film is spoilt."""
     folder = tmp_path_factory.mktemp("loop")
     recipe, store = write_recipe(folder, weak="film"), Store(folder / "workspace")
-    outcome, engine = loop(recipe, store)
-    return recipe, store, outcome, commit(outcome, store, engine)
+    outcome, _ = loop(recipe, store)
+    return recipe, store, outcome, commit(outcome, store)
 
 
 def focus(turn):
@@ -85,7 +85,7 @@ def test_the_same_run_twice_computes_nothing(shared):
     again, engine = loop(recipe, store)
     assert engine.computed == []
     assert all(s.cached for r in again.rounds for s in r.steps)
-    assert commit(again, store, engine) == number and store.runs()[-1] == number
+    assert commit(again, store) == number and store.runs()[-1] == number
     assert time.monotonic() - started < 10
 
 
@@ -146,11 +146,11 @@ def test_a_harmful_round_keeps_only_hygiene_edits(tmp_path, shared, monkeypatch)
     monkeypatch.setattr("finetune.loop.compare_by_probe", lambda *_: worse)
     recipe = write_recipe(tmp_path, rounds=1)
     recipe.write_text(HARMFUL.format(body=recipe.read_text().split("[[stages]]")[0]))
-    outcome, engine = loop(recipe, shared[1])
+    outcome, _ = loop(recipe, shared[1])
     assert not outcome.rounds[0].accepted and "rejected" in outcome.rounds[0].because
     gone = set(outcome.opened.dataset.ids) - set(outcome.curated.ids)
     assert len(gone) == 1 and gone <= {"copy", "sport-train-0"}  # the exact copy; the outliers are back
-    number = commit(outcome, shared[1], engine)
+    number = commit(outcome, shared[1])
     outliers = outcome.rounds[0].steps[1].findings.rows()
     row_id = next(edit["row_id"] for edit in outliers if edit["action"] == "drop")
     told = "\n".join(why(shared[1], row_id, number))
