@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,7 @@ def _hygiene(base: Dataset, steps: Sequence[Step]) -> list[Step]:
         if not step.stage.rebuilt:
             findings = policy_only(step)
             after = apply(data, findings, step.stage.touches)
-            out.append(Step(step.stage, findings, data, after, step.skipped, step.seconds, step.cached))
+            out.append(replace(step, key=f"{step.key}-policy", findings=findings, before=data, after=after))
             data = after
     return out
 

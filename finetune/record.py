@@ -16,6 +16,7 @@ from finetune.loop import Outcome, Round
 from finetune.weak import findings
 from pipeline.files import write_parquet
 from pipeline.findings import Findings
+from pipeline.history import applied_facts
 from pipeline.ledger import LEDGER, ledger_table
 from pipeline.outputs import write_tables
 from pipeline.run import Step
@@ -44,6 +45,8 @@ def commit(outcome: Outcome, store: Store, planted: Sequence[dict[str, Any]] = (
     def write(folder: Path, number: int) -> dict[str, Any]:
         from pipeline.report import write as write_report
 
+        for _, step in outcome.applied:
+            store.save_step(step.key, step.findings, step.facts)
         write_parquet(folder / LEDGER, ledger_table(rounds, _said_by_evaluation(outcome)))
         write_tables(folder, outcome.opened.dataset, outcome.curated, [step for _, step in outcome.applied])
         shutil.copytree(outcome.model_folder, folder / "model", copy_function=_link)
@@ -52,7 +55,8 @@ def commit(outcome: Outcome, store: Store, planted: Sequence[dict[str, Any]] = (
         )
         record = run_record(outcome, store, number, planted)
         write_report(record, folder)
-        return {"root": outcome.opened.dataset.fingerprint, "curated": store.save(outcome.curated),
+        return {"made_by": "run", "applied": applied_facts(outcome.applied),
+                "root": outcome.opened.dataset.fingerprint, "curated": store.save(outcome.curated),
                 "recipe": outcome.recipe.digest_without_rounds, "rounds": len(outcome.rounds),
                 "steps": [s["stage"] for s in record["steps"]], "lines": _lines(outcome),
                 "stages": _stage_lines(outcome)}  # fmt: skip

@@ -46,5 +46,6 @@ def further_rounds(recipe: Path, workspace: Path, overrides: Sequence[str], roun
     """Return the override that asks for `rounds` more than the newest run of this recipe has had."""
     store = Store(workspace)
     title = load_recipe(recipe, overrides, Training).digest_without_rounds
-    done = [f["rounds"] for f in (store.run_facts(n)["facts"] for n in store.runs()) if f["recipe"] == title]
+    facts = [store.run_facts(n)["facts"] for n in store.runs()]
+    done = [f["rounds"] for f in facts if f.get("recipe") == title]
     return f"loop.rounds={max(done, default=0) + rounds}"

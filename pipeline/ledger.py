@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline.files import read_parquet
 from pipeline.findings import Findings
+from pipeline.history import run_facts
 from pipeline.run import Step
 from pipeline.store import NotFound, Store
 
@@ -55,13 +56,8 @@ def why(store: Store, row_id: str, run: int | None = None) -> list[str]:
 
     Raises `NotFound` with the reason when there is no such run or row.
     """
-    numbers = store.runs()
-    if not numbers:
-        raise NotFound(f"workspace {store.root} holds no run yet (start one with: assay run RECIPE)")
-    number = run if run is not None else numbers[-1]
-    if number not in numbers:
-        raise NotFound(f"no run {number}; there are {', '.join(map(str, numbers))}")
-    facts = store.run_facts(number)["facts"]
+    facts = run_facts(store, run)
+    number = facts["run"]
     root, curated = store.load(facts["root"]), store.load(facts["curated"])
     edits = _edits_about(store.root / "runs" / str(number) / LEDGER, row_id)
     lines = []

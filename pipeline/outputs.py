@@ -18,14 +18,7 @@ from pipeline.run import Step
 
 def write_tables(folder: Path, before: Dataset, after: Dataset, steps: Sequence[Step]) -> None:
     """Write dataset.parquet, findings.parquet, issues.parquet and summary.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    facts = {
-        "modality": after.modality,
-        "roles": after.roles.model_dump(mode="json"),
-        "fingerprint": after.fingerprint,
-    }
-    table = after.table.replace_schema_metadata({"assay": json.dumps(facts, sort_keys=True)})
-    _replace(folder / "dataset.parquet", table)
+    write_data(folder, after)
     edits = [s.findings.edits for s in steps]
     _replace(folder / "findings.parquet", pa.concat_tables(edits) if edits else Findings.of("none").edits)
     _replace(folder / "issues.parquet", issues_table(before, [s.findings for s in steps]))
@@ -35,6 +28,20 @@ def write_tables(folder: Path, before: Dataset, after: Dataset, steps: Sequence[
     preprocess = {s.stage.name: s.findings.fitted for s in steps if s.findings.fitted}
     if preprocess:
         (folder / "preprocess.json").write_text(json.dumps(preprocess, indent=1, sort_keys=True), "utf-8")
+
+
+def write_data(folder: Path, data: Dataset) -> None:
+    """Write dataset.parquet, which names its roles and modality, so that any command reads it back as it
+    is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "modality": data.modality,
+        "roles": data.roles.model_dump(mode="json"),
+        "fingerprint": data.fingerprint,
+    }
+    table = data.table.replace_schema_metadata({"assay": json.dumps(facts, sort_keys=True)})
+    _replace(folder / "dataset.parquet", table)
 
 
 def issues_table(data: Dataset, findings: Sequence[Findings]) -> pa.Table:

@@ -36,9 +36,10 @@ def directly(name: str, function: Callable[..., T], *args: Any) -> T:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One stage carried out on one dataset."""
+    """One stage carried out on one dataset; `key` is the name under which the store keeps what it found."""
 
     stage: Stage
+    key: str
     findings: Findings
     before: Dataset
     after: Dataset
@@ -78,9 +79,8 @@ def run_stage(data: Dataset, stage: Stage, engine: Engine | None = None, store: 
     if store and (known := store.load_step(key)):
         findings, facts = known
         after = data if facts["after"] == data.fingerprint else store.load(facts["after"])
-        return Step(
-            stage, findings, data, after, facts["skipped"], time.perf_counter() - started, cached=True
-        )
+        seconds = time.perf_counter() - started
+        return Step(stage, key, findings, data, after, facts["skipped"], seconds, cached=True)
     skipped = None
     try:
         findings = stage.find(data.roots, engine.signals(data))
@@ -88,7 +88,7 @@ def run_stage(data: Dataset, stage: Stage, engine: Engine | None = None, store: 
         findings, skipped = Findings.of(stage.name), str(why)
     findings = _without_rows_made_before(data, findings)
     after = apply(data, findings, stage.touches)
-    step = Step(stage, findings, data, after, skipped, time.perf_counter() - started, cached=False)
+    step = Step(stage, key, findings, data, after, skipped, time.perf_counter() - started, cached=False)
     if store:
         store.save(after)
         store.save_step(key, findings, step.facts)

@@ -77,6 +77,20 @@ class Store:
         table = pa.concat_tables([read_parquet(folder / name) for name in sorted(facts["files"])])
         return Dataset.of(table, Roles(**facts["roles"]), facts["modality"])
 
+    def replace_if_damaged(self, data: Dataset) -> None:
+        """Keep a snapshot again whose files are damaged or gone; the damaged folder is set aside, not
+        deleted.
+        """
+        try:
+            self.load(data.fingerprint)
+        except (Corrupt, FileNotFoundError):
+            folder = self.root / "datasets" / data.fingerprint
+            if folder.exists():
+                aside = self.root / "damaged" / f"{data.fingerprint}-{uuid.uuid4().hex[:8]}"
+                aside.parent.mkdir(exist_ok=True)
+                folder.rename(aside)
+            self.save(data)
+
     # -- steps: what a stage found ---------------------------------------------------------------------------
 
     def save_step(self, key: str, findings: Findings, facts: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """How often a promise is tried, and where its figures go.
 
-The same tests keep the promises in two tiers: a few cases with the suite, all of them with `make promises`, which
-sets ASSAY_PROMISES to a folder, runs these tests and makes docs/promises.md of what they recorded there.
+The same tests keep the promises in two tiers: a few cases with the suite, all of them with `make promises`,
+which sets ASSAY_PROMISES to a folder, runs these tests and makes docs/promises.md of what they recorded
+there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ def count(quick: int, full: int) -> int:
 
 
 def record(promise: str, passed: int, failed: int, **facts: object) -> None:
-    """Keep a promise's figures (`facts`: further named numbers or short texts); called before the test asserts.
+    """Keep a promise's figures (`facts`: further named numbers or short texts); called before the test
+    asserts.
 
     promise : the name of its line in benchmarks/promises.py, for example "crash_safety".
     """

@@ -1,0 +1,130 @@
+"""snapshots, verify, gc: what a workspace holds, whether it is whole, and what nothing needs any more."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import Corrupt
+from pipeline.store import MANIFEST, Store
+
+KINDS = ("datasets", "steps", "artifacts", "signals", "runs")
+CACHES = ("artifacts", "signals", "steps")  # made again when they are missing
+
+
+def snapshots(store: Store) -> list[dict[str, Any]]:
+    """Return every stored snapshot, newest first: fingerprint, rows, bytes, age, and what it is to the runs."""
+    parts: dict[str, list[str]] = {}
+    for number in store.runs():
+        facts = store.run_facts(number)["facts"]
+        parts.setdefault(facts["root"], []).append(f"root of run {number}")
+        parts.setdefault(facts["curated"], []).append(f"curated by run {number}")
+    head = store.head().get("snapshot")
+    out = []
+    for folder in (p.parent for p in (store.root / "datasets").glob(f"*/{MANIFEST}")):
+        facts = store.manifest(folder)
+        made_seconds = (folder / MANIFEST).stat().st_mtime
+        out.append({
+            "snapshot": folder.name, "rows": facts["rows"], "modality": facts["modality"],
+            "bytes": sum(f["bytes"] for f in facts["files"].values()), "made_seconds": made_seconds,
+            "head": folder.name == head, "is": parts.get(folder.name, ["what one stage left"]),
+        })  # fmt: skip
+    return sorted(out, key=lambda s: (-s["made_seconds"], s["snapshot"]))
+
+
+def verify(store: Store) -> tuple[int, list[str]]:
+    """Check every file of the workspace against its manifest, and every run against what it stands on.
+
+    Returns how many folders were checked and a line for each fault. Cost: reads every byte once.
+    """
+    checked, faults = 0, []
+    for folder in _folders(store):
+        checked += 1
+        try:
+            store.check(folder)
+        except Corrupt as fault:
+            faults.append(str(fault))
+    broken = {Path(fault.split(":")[0]).parent for fault in faults}
+    for number in store.runs():
+        if store.root / "runs" / str(number) in broken:
+            continue
+        facts = store.run_facts(number)["facts"]
+        places = [f"datasets/{facts[k]}" for k in ("root", "curated")]
+        places += [f"steps/{entry['key']}" for entry in facts["applied"]]
+        faults += [
+            f"{store.root / place}: missing; run {number} stands on it (assay restore {number} makes it again)"
+            for place in dict.fromkeys(places)
+            if not (store.root / place / MANIFEST).exists()
+        ]
+    head = store.head()
+    if head and head["run"] not in store.runs():
+        faults.append(f"{store.root / 'HEAD'}: points at run {head['run']}, which is missing")
+    return checked, faults
+
+
+@dataclass
+class Collected:
+    """What gc removed, or would remove: folders by kind and their bytes."""
+
+    folders: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+
+
+def gc(store: Store, older_than_days: float = 7.0, dry_run: bool = False) -> Collected:
+    """Remove what no run stands on and nothing has used for `older_than_days`.
+
+    Runs, the snapshots and steps they stand on, the roots of everything ingested and HEAD stay. Snapshots that one
+    stage left, steps, signals, evaluations and models in the cache go; they are made again when they are needed. So do
+    folders of writes that never ended. Holds the workspace's lock. Raises `Busy`.
+    """
+    limit = time.time() - older_than_days * 86_400
+    done = Collected()
+    with store.lock():
+        needed = _needed(store)
+        for folder in (*_folders(store), *(store.root / "tmp").glob("*")):
+            kind = folder.relative_to(store.root).parts[0]
+            if kind == "runs" or folder in needed or _last_use(folder) > limit:
+                continue
+            done.folders[kind] = done.folders.get(kind, 0) + 1
+            done.bytes += sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+            if not dry_run:
+                _remove(store, folder)
+    return done
+
+
+def _folders(store: Store) -> Iterator[Path]:
+    """Yield every committed folder, in a fixed order."""
+    for kind in KINDS:
+        yield from sorted(p.parent for p in (store.root / kind).rglob(MANIFEST) if "model" not in p.parent.parts)
+
+
+def _needed(store: Store) -> set[Path]:
+    """Return the folders that a run or a reading of the data stands on."""
+    names = {f"datasets/{store.head().get('snapshot')}"}
+    for number in store.runs():
+        facts = store.run_facts(number)["facts"]
+        names |= {f"datasets/{facts['root']}", f"datasets/{facts['curated']}"}
+        names |= {f"steps/{entry['key']}" for entry in facts["applied"]}
+    for manifest in (store.root / "artifacts").glob(f"*/{MANIFEST}"):
+        facts = store.manifest(manifest.parent)["facts"]
+        if "root" in facts:  # data that was read: its source may be gone by now
+            names |= {f"datasets/{facts['root']}", f"artifacts/{manifest.parent.name}"}
+    return {store.root / name for name in names}
+
+
+def _last_use(folder: Path) -> float:
+    """Return when a folder was made or last read, in seconds: reading a cache touches its folder."""
+    return max(folder.stat().st_mtime, folder.stat().st_atime if not folder.is_dir() else 0.0)
+
+
+def _remove(store: Store, folder: Path) -> None:
+    """Take a folder away: first its name, then its files, so that a killed gc leaves no half folder."""
+    if folder.parent.name != "tmp":
+        gone = store.root / "tmp" / f"gc-{folder.name}"
+        gone.parent.mkdir(exist_ok=True)
+        folder = folder.rename(gone)
+    shutil.rmtree(folder)
