@@ -7,19 +7,13 @@
     runs/<n>/                 run.json, report.html, report.json
     HEAD                      {"run": n, "snapshot": fingerprint}
 
-A commit is: write to a temporary folder, fsync, one rename, then move the pointer under a kernel lock. A
-folder that has its final name is whole. Parquet pages carry checksums, and every file's SHA-256 is checked on
-read.
+How a commit is made is told in `commit`. A folder that has its final name is whole. Parquet pages carry
+checksums, and every file's SHA-256 is checked before it is read.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,20 +21,20 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.commit import MANIFEST, commit, move, unsealed
 from pipeline.dataset import Dataset, Roles
-from pipeline.files import Corrupt, read_parquet, size_and_digest, sync, write_parquet
+from pipeline.files import Corrupt, read_parquet, verify, write_parquet
 from pipeline.findings import Findings
+from pipeline.locks import Busy, hold
 
+__all__ = ["MANIFEST", "Busy", "Corrupt", "NotFound", "Store"]
 SHARD_ROWS = 100_000
-MANIFEST = "manifest.json"
+HEAD = "HEAD"
+COMMIT_SECONDS = 60.0  # how long to wait for another process that commits a run just now
 
 
 class NotFound(LookupError):
     """There is no such run, row or snapshot in the workspace; says what there is."""
-
-
-class Busy(Exception):
-    """Another process holds the workspace."""
 
 
 class Store:
@@ -164,23 +158,28 @@ class Store:
     # -- runs and the pointer --------------------------------------------------------------------------------
 
     def save_run(self, key: str, write: Callable[[Path, int], dict[str, Any]], snapshot: str) -> int:
-        """Commit a run under the next free number and move HEAD to it.
+        """Commit a run under the next free number, move HEAD to it and return the number.
 
-        `write(folder, n)` fills it and returns facts.
+        `write(folder, n)` fills it and returns facts. A run that is there under this key is not written
+        again; a pointer that an interrupted commit left behind is moved on.
         """
-        with self.lock():
-            n = max(self.runs(), default=0) + 1
-            facts: dict[str, Any] = {"kind": "run", "key": key, "snapshot": snapshot}
-            self._commit(Path("runs") / str(n), lambda f: facts.__setitem__("facts", write(f, n)), facts)
-            self._move_head({"run": n, "snapshot": snapshot})
+        with hold(self.root, "HEAD", COMMIT_SECONDS):
+            n = self.find_run(key)
+            if n is None:
+                n = max(self.runs(), default=0) + 1
+                facts: dict[str, Any] = {"kind": "run", "key": key, "snapshot": snapshot}
+                self._commit(Path("runs") / str(n), lambda f: facts.__setitem__("facts", write(f, n)), facts)
+            newest = max(self.runs())
+            if self._pointer().get("newest", 0) < newest:
+                self._move_head({"run": newest, "snapshot": self._facts(newest)["snapshot"]})
         return n
 
     def find_run(self, key: str) -> int | None:
         """Return the number of the committed run with this key, newest first, or None."""
-        return next((n for n in sorted(self.runs(), reverse=True) if self.run_facts(n)["key"] == key), None)
+        return next((n for n in sorted(self.runs(), reverse=True) if self._facts(n)["key"] == key), None)
 
     def run_facts(self, n: int) -> dict[str, Any]:
-        """Return a run's manifest. Raises `FileNotFoundError` naming the run."""
+        """Return a run's manifest, every file checked. Raises `Corrupt`."""
         return self.manifest(self.root / "runs" / str(n))
 
     def runs(self) -> list[int]:
@@ -189,69 +188,60 @@ class Store:
         return sorted(int(p.name) for p in folder.glob("*") if p.name.isdigit() and (p / MANIFEST).exists())
 
     def head(self) -> dict[str, Any]:
-        """Return what HEAD points at, {} in a new workspace."""
-        path = self.root / "HEAD"
-        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+        """Return the run and the snapshot that HEAD points at, {} in a new workspace. Raises `Corrupt`."""
+        return {k: v for k, v in self._pointer().items() if k != "newest"}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the workspace's kernel lock; a killed process frees it. Raises `Busy` naming the holder."""
-        path = self.root / "lock"
-        with path.open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                raise Busy(
-                    f"workspace {self.root} is busy (pid {file.read().strip() or 'unknown'})"
-                ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        """Hold the workspace for a whole run, so that two runs never interleave; reading needs no lock.
+
+        A killed process frees it. Raises `Busy` naming the holder.
+        """
+        with hold(self.root, "run"):
             yield
 
-    # -- how a commit is made --------------------------------------------------------------------------------
+    def _facts(self, n: int) -> dict[str, Any]:
+        return unsealed(self.root / "runs" / str(n) / MANIFEST)
 
-    def manifest(self, folder: Path) -> dict[str, Any]:
-        """Return a folder's manifest after checking size and SHA-256 of each file it names."""
-        facts = json.loads((folder / MANIFEST).read_text("utf-8"))
+    def _pointer(self) -> dict[str, Any]:
+        path = self.root / HEAD
+        return unsealed(path) if path.exists() else {}
+
+    def _move_head(self, pointer: dict[str, Any]) -> None:
+        """Replace HEAD; `newest` is the newest run it has ever had to do with."""
+        move(self.root, HEAD, {**pointer, "newest": max(self.runs(), default=0)})
+
+    # -- manifests -------------------------------------------------------------------------------------------
+
+    def manifest(self, folder: Path, afresh: bool = False) -> dict[str, Any]:
+        """Return a folder's manifest after checking its seal, its place and each file's size and SHA-256.
+
+        `afresh` hashes also what this process has hashed before. Raises `Corrupt`.
+        """
+        facts = unsealed(folder / MANIFEST)
+        hint = f"delete {folder} and run again"
+        if facts["place"] != folder.relative_to(self.root).as_posix():
+            raise Corrupt(f"{folder}: was committed as {facts['place']}; {hint}")
         for name, known in facts["files"].items():
-            if size_and_digest(folder / name) != known:
-                raise Corrupt(
-                    f"{folder / name}: not the file that was committed; delete {folder} and run again"
-                )
+            if not verify(folder / name, known, afresh):
+                raise Corrupt(f"{folder / name}: not the file that was committed; {hint}")
+        return facts
+
+    def folders(self) -> Iterator[Path]:
+        """Return every committed folder: snapshots, steps, artifacts, runs, signals."""
+        for kind in ("datasets", "steps", "artifacts", "runs"):
+            yield from sorted(p for p in (self.root / kind).glob("*") if p.is_dir())
+        yield from sorted(p.parent for p in (self.root / "signals").rglob(MANIFEST))
+
+    def check(self, folder: Path) -> dict[str, Any]:
+        """Hash all files of a committed folder again and return its manifest. Raises `Corrupt`.
+
+        A snapshot's rows must also give the fingerprint it is named by.
+        """
+        facts = self.manifest(folder, afresh=True)
+        if facts["kind"] == "dataset" and self.load(folder.name).fingerprint != folder.name:
+            raise Corrupt(f"{folder}: its rows have another fingerprint; delete {folder} and run again")
         return facts
 
     def _commit(self, place: Path, write: Callable[[Path], Any], facts: dict[str, Any]) -> None:
-        final = self.root / place
-        if (final / MANIFEST).exists():
-            return
-        scratch = self.root / "tmp" / uuid.uuid4().hex
-        scratch.mkdir(parents=True)
-        try:
-            write(scratch)
-            files = sorted(p for p in scratch.rglob("*") if p.is_file())
-            facts["files"] = {str(p.relative_to(scratch)): size_and_digest(p) for p in files}
-            text = json.dumps(facts, sort_keys=True, indent=1, allow_nan=False)
-            (scratch / MANIFEST).write_text(text, "utf-8")
-            for path in (*files, scratch / MANIFEST):
-                sync(path)
-                path.chmod(0o444)
-            for folder in {p.parent for p in files} | {scratch}:
-                sync(folder)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                scratch.rename(final)
-            except OSError:
-                if not (final / MANIFEST).exists():  # somebody else committed the same content first: fine
-                    raise
-            sync(final.parent)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-    def _move_head(self, pointer: dict[str, Any]) -> None:
-        scratch = self.root / f"HEAD.{uuid.uuid4().hex}"
-        scratch.write_text(json.dumps(pointer, sort_keys=True), "utf-8")
-        sync(scratch)
-        scratch.replace(self.root / "HEAD")
-        sync(self.root)
+        commit(self.root, place, write, facts)

@@ -149,4 +149,4 @@ def test_head_moves_only_with_a_whole_run(tmp_path):
     with pytest.raises(ZeroDivisionError):
         store.save_run("k2", lambda folder, n: {"n": 1 / 0}, "def")
     assert store.head() == {"run": number, "snapshot": "abc"} and store.runs() == [number]
-    assert json.loads((tmp_path / "HEAD").read_text()) == store.head()
+    assert json.loads((tmp_path / "HEAD").read_text()).items() >= store.head().items()
