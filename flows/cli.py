@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows import ledger_commands
 from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
 from flows.options import (
     DataPath,
@@ -235,6 +236,7 @@ def _version(
 
 
 register_stages(app)
+ledger_commands.register(app)
 
 
 def main() -> None:

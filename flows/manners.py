@@ -58,8 +58,9 @@ def _exit_code(error: Exception) -> int | None:
     from pipeline.recipe import RecipeError
     from pipeline.stage import NotApplicable
     from pipeline.store import Busy, NotFound
+    from pipeline.undo import Depended
 
-    if isinstance(error, RecipeError | NotFound):
+    if isinstance(error, RecipeError | NotFound | Depended):
         return EXIT_CODES["usage or recipe"]
     if isinstance(error, ModuleNotFoundError):
         error.args = (f'{error.name} is not installed (pip install "assay[all]")',)

@@ -14,8 +14,9 @@ checksums, and every file's SHA-256 is checked before it is read.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,23 +68,9 @@ class Store:
     def load(self, fingerprint: str) -> Dataset:
         """Return a snapshot, every file checked. Raises `Corrupt` or `FileNotFoundError`."""
         folder = self.root / "datasets" / fingerprint
-        facts = self.manifest(folder)
+        facts = self._used(folder)
         table = pa.concat_tables([read_parquet(folder / name) for name in sorted(facts["files"])])
         return Dataset.of(table, Roles(**facts["roles"]), facts["modality"])
-
-    def replace_if_damaged(self, data: Dataset) -> None:
-        """Keep a snapshot again whose files are damaged or gone; the damaged folder is set aside, not
-        deleted.
-        """
-        try:
-            self.load(data.fingerprint)
-        except (Corrupt, FileNotFoundError):
-            folder = self.root / "datasets" / data.fingerprint
-            if folder.exists():
-                aside = self.root / "damaged" / f"{data.fingerprint}-{uuid.uuid4().hex[:8]}"
-                aside.parent.mkdir(exist_ok=True)
-                folder.rename(aside)
-            self.save(data)
 
     # -- steps: what a stage found ---------------------------------------------------------------------------
 
@@ -104,7 +91,7 @@ class Store:
         folder = self.root / "steps" / key
         if not (folder / MANIFEST).exists():
             return None
-        facts = self.manifest(folder)
+        facts = self._used(folder)
         tables = {name: read_parquet(folder / name) for name in facts["files"]}
         findings = Findings(
             tables["findings.parquet"],
@@ -123,7 +110,7 @@ class Store:
         if not (folder / MANIFEST).exists():
             facts: dict[str, Any] = {"kind": "artifact"}
             self._commit(Path("artifacts") / key, lambda f: facts.__setitem__("facts", make(f)), facts)
-        return folder, self.manifest(folder)["facts"]
+        return folder, self._used(folder)["facts"]
 
     # -- signal tables (the engine's cache) ------------------------------------------------------------------
 
@@ -132,7 +119,7 @@ class Store:
         folder = self.root / "signals" / name / key
         if not (folder / MANIFEST).exists():
             return None
-        self.manifest(folder)
+        self._used(folder)
         return read_parquet(folder / "table.parquet")
 
     def save_signal(self, name: str, key: str, table: pa.Table) -> None:
@@ -225,6 +212,13 @@ class Store:
         for name, known in facts["files"].items():
             if not verify(folder / name, known, afresh):
                 raise Corrupt(f"{folder / name}: not the file that was committed; {hint}")
+        return facts
+
+    def _used(self, folder: Path) -> dict[str, Any]:
+        """Return a folder's manifest and mark the folder as used now, which gc goes by."""
+        facts = self.manifest(folder)
+        with suppress(OSError):  # a workspace that may only be read is read all the same
+            os.utime(folder)
         return facts
 
     def folders(self) -> Iterator[Path]:

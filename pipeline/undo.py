@@ -101,9 +101,22 @@ def restore(store: Store, name: str) -> int:
     """
     _, run, n = find(store, name)
     data = snapshot(store, name)
-    store.replace_if_damaged(data)
+    _replace_if_damaged(store, data)
     history = History(0, data, ()) if run is None else _first(History.of(store, run), n)
     return commit(store, history, "restore")
+
+
+def _replace_if_damaged(store: Store, data: Dataset) -> None:
+    """Keep a snapshot again whose files are damaged or gone; the damaged folder is set aside, not deleted."""
+    try:
+        store.load(data.fingerprint)
+    except (Corrupt, FileNotFoundError):
+        folder = store.root / "datasets" / data.fingerprint
+        if folder.exists():
+            aside = store.root / "damaged" / f"{data.fingerprint}-{len(store.runs())}"
+            aside.parent.mkdir(exist_ok=True)
+            folder.rename(aside)
+        store.save(data)
 
 
 def _first(history: History, n: int) -> History:
@@ -152,10 +165,8 @@ def _dependents(entries: Sequence[Entry], chosen: Sequence[set[int]]) -> list[se
     out = []
     for entry, undone in zip(entries, chosen, strict=True):
         rows = entry.findings.edits.select(["row_id", "related", "action"]).to_pylist()
-        found = {
-            k for k, e in enumerate(rows)
-            if k not in undone and e["action"] != "flag" and not touched.isdisjoint((e["row_id"], *e["related"]))
-        }  # fmt: skip
+        open_ = [(k, e) for k, e in enumerate(rows) if k not in undone and e["action"] != "flag"]
+        found = {k for k, e in open_ if not touched.isdisjoint((e["row_id"], *e["related"]))}
         touched |= {rows[k]["row_id"] for k in undone | found}
         out.append(found)
     return out
@@ -198,9 +209,8 @@ def _list(entries: Sequence[Entry], places: Sequence[set[int]]) -> str:
     """Say which edits stand in the way, ten by name."""
     named = []
     for entry, found in zip(entries, places, strict=True):
-        edits = entry.findings.edits.select(["row_id", "issue", "action"]).to_pylist()
-        said = [edits[k] for k in sorted(found)]
-        named += [f"{entry.stage} {e['action']} {e['row_id']} ({e['issue']})" for e in said]
+        edits = without(entry.findings, set(range(entry.findings.edits.num_rows)) - found).edits.to_pylist()
+        named += [f"{e['stage']} {e['action']} {e['row_id']} ({e['issue']})" for e in edits]
     more = f" and {len(named) - 10} more" if len(named) > 10 else ""
     return (
         f"{len(named)} later edits were made on what these left: {'; '.join(named[:10])}{more} "

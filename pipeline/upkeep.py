@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,9 @@ from typing import Any
 from pipeline.files import Corrupt
 from pipeline.store import MANIFEST, Store
 
-KINDS = ("datasets", "steps", "artifacts", "signals", "runs")
-CACHES = ("artifacts", "signals", "steps")  # made again when they are missing
-
 
 def snapshots(store: Store) -> list[dict[str, Any]]:
-    """Return every stored snapshot, newest first: fingerprint, rows, bytes, age, and what it is to the runs."""
+    """Return every stored snapshot, newest first: fingerprint, rows, bytes, when it was made, whose it is."""
     parts: dict[str, list[str]] = {}
     for number in store.runs():
         facts = store.run_facts(number)["facts"]
@@ -42,7 +38,7 @@ def verify(store: Store) -> tuple[int, list[str]]:
     Returns how many folders were checked and a line for each fault. Cost: reads every byte once.
     """
     checked, faults = 0, []
-    for folder in _folders(store):
+    for folder in store.folders():
         checked += 1
         try:
             store.check(folder)
@@ -56,7 +52,7 @@ def verify(store: Store) -> tuple[int, list[str]]:
         places = [f"datasets/{facts[k]}" for k in ("root", "curated")]
         places += [f"steps/{entry['key']}" for entry in facts["applied"]]
         faults += [
-            f"{store.root / place}: missing; run {number} stands on it (assay restore {number} makes it again)"
+            f"{store.root / place}: missing; run {number} stands on it"
             for place in dict.fromkeys(places)
             if not (store.root / place / MANIFEST).exists()
         ]
@@ -77,29 +73,23 @@ class Collected:
 def gc(store: Store, older_than_days: float = 7.0, dry_run: bool = False) -> Collected:
     """Remove what no run stands on and nothing has used for `older_than_days`.
 
-    Runs, the snapshots and steps they stand on, the roots of everything ingested and HEAD stay. Snapshots that one
-    stage left, steps, signals, evaluations and models in the cache go; they are made again when they are needed. So do
-    folders of writes that never ended. Holds the workspace's lock. Raises `Busy`.
+    Runs, the snapshots and steps they stand on, the roots of everything that was read, and HEAD stay. Other
+    snapshots, steps, signals, evaluations and models go; they are made again when they are needed. Holds the
+    workspace for a run. Raises `Busy`.
     """
     limit = time.time() - older_than_days * 86_400
     done = Collected()
     with store.lock():
         needed = _needed(store)
-        for folder in (*_folders(store), *(store.root / "tmp").glob("*")):
+        for folder in list(store.folders()):
             kind = folder.relative_to(store.root).parts[0]
-            if kind == "runs" or folder in needed or _last_use(folder) > limit:
+            if kind == "runs" or folder in needed or folder.stat().st_mtime > limit:
                 continue
             done.folders[kind] = done.folders.get(kind, 0) + 1
             done.bytes += sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
             if not dry_run:
                 _remove(store, folder)
     return done
-
-
-def _folders(store: Store) -> Iterator[Path]:
-    """Yield every committed folder, in a fixed order."""
-    for kind in KINDS:
-        yield from sorted(p.parent for p in (store.root / kind).rglob(MANIFEST) if "model" not in p.parent.parts)
 
 
 def _needed(store: Store) -> set[Path]:
@@ -116,15 +106,10 @@ def _needed(store: Store) -> set[Path]:
     return {store.root / name for name in names}
 
 
-def _last_use(folder: Path) -> float:
-    """Return when a folder was made or last read, in seconds: reading a cache touches its folder."""
-    return max(folder.stat().st_mtime, folder.stat().st_atime if not folder.is_dir() else 0.0)
-
-
 def _remove(store: Store, folder: Path) -> None:
-    """Take a folder away: first its name, then its files, so that a killed gc leaves no half folder."""
-    if folder.parent.name != "tmp":
-        gone = store.root / "tmp" / f"gc-{folder.name}"
-        gone.parent.mkdir(exist_ok=True)
-        folder = folder.rename(gone)
-    shutil.rmtree(folder)
+    """Take a folder away: first its name, then its files; what a killed gc leaves in tmp the next commit
+    removes.
+    """
+    gone = store.root / "tmp" / f"gc-{folder.name}"
+    gone.parent.mkdir(exist_ok=True)
+    shutil.rmtree(folder.rename(gone))
