@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -51,10 +50,10 @@ def judge(
     """
 
     def make(folder: Path) -> dict[str, Any]:
-        place = nullcontext(str(folder / MODEL)) if keep else TemporaryDirectory(prefix="assay-")
-        with place as model_folder:
-            model = fit(data, training, engine, seed, Path(model_folder))
-            evaluation = evaluate(model, data, split, engine, seed=seed)
+        model = fit(data, training, engine, seed, folder / MODEL)
+        evaluation = evaluate(model, data, split, engine, seed=seed)
+        if not keep:
+            shutil.rmtree(folder / MODEL)
         write_parquet(folder / PREDICTIONS, evaluation.predictions)
         return evaluation.to_json()
 

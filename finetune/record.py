@@ -37,9 +37,6 @@ PACKAGES = (
 
 def commit(outcome: Outcome, store: Store, planted: Sequence[dict[str, Any]] = ()) -> int:
     """Write the run's folder and move HEAD to it; a run that is already there is not written again."""
-    known = store.find_run(outcome.key)
-    if known is not None:
-        return known
     rounds = [(r.number, r.accepted, r.steps) for r in outcome.rounds]
 
     def write(folder: Path, number: int) -> dict[str, Any]:

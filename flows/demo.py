@@ -50,10 +50,11 @@ def _one(workspace: Path, name: str, seed: int, workers: int, log: Callable[[str
     plan = load_recipe(recipe, [f"seed={seed}"], Training)
     store = Store(workspace)
     engine = Engine(plan.signals, store, workers, log=lambda line: log(f"{name}: {line}"))
-    outcome = improve(plan, store, engine, log=engine.log)
-    truth = json.loads((truth_folder / "truth.json").read_text("utf-8"))
-    planted = found_and_planted(outcome, truth, engine, store)
-    number = commit(outcome, store, planted)
+    with store.lock():
+        outcome = improve(plan, store, engine, log=engine.log)
+        truth = json.loads((truth_folder / "truth.json").read_text("utf-8"))
+        planted = found_and_planted(outcome, truth, engine, store)
+        number = commit(outcome, store, planted)
     facts = summarize(store, number)
     text = "\n".join([title, "-" * len(title), *_table(planted), facts["text"]])
     return {**facts, "planted": planted, "text": text}

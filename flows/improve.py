@@ -36,8 +36,9 @@ def run_recipe(
     plan = load_recipe(recipe, overrides, Training)
     store = Store(workspace)
     engine = Engine(plan.signals, store, workers, log=log)
-    outcome = loop(plan, store, engine, call, log=log)
-    number = commit(outcome, store)
+    with store.lock():
+        outcome = loop(plan, store, engine, call, log=log)
+        number = commit(outcome, store)
     facts = summarize(store, number)
     return Done(facts, facts["text"])
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
+
+from flows.interrupts import stop_promptly
 
 EXIT_CODES = {
     "done": 0, "checks failed": 1, "usage or recipe": 2, "bad input data": 65, "disk": 74,
@@ -24,7 +25,7 @@ def guarded(app: Callable[..., Any]) -> NoReturn:
 
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_CODES["terminated"]))
+    stop_promptly()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -34,7 +35,6 @@ def guarded(app: Callable[..., Any]) -> NoReturn:
     except typer.Exit as exit_:
         code = exit_.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        say("interrupted; the same command goes on where it stopped")
         code = EXIT_CODES["interrupted"]
     except Exception as error:
         show = getattr(error, "show", None)  # what click's usage errors have, whichever click raised them

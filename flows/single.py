@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,10 @@ def finetune_data(
     training = validated(Training, _pairs(overrides), "train")
     if out.exists() and any(out.iterdir()):
         raise RecipeError(f"{out}: not empty (give another folder with -o, or delete it)")
-    model = fit(opened.dataset, with_strength(opened.dataset, training, engine), engine, seed, out)
+    scratch = out.with_name(f"{out.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)  # of a training that was interrupted
+    model = fit(opened.dataset, with_strength(opened.dataset, training, engine), engine, seed, scratch)
+    scratch.rename(out)
     facts = {
         "model": str(out),
         "method": training.method,

@@ -135,7 +135,7 @@ def sealed(facts: dict[str, Any]) -> str:
 def unsealed(path: Path) -> dict[str, Any]:
     """Return the facts of a sealed file, less the digest. Raises `Corrupt` when any bit differs."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_bytes().decode("utf-8")
         facts = json.loads(text)
         del facts[SEAL]
         same = sealed(facts) == text

@@ -26,11 +26,24 @@ class DiskFull(OSError):
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
-    """Write a table with page checksums; the same table gives the same bytes."""
+    """Write a table with page checksums; the same table gives the same bytes, computed or read back."""
+    alike = pa.schema([f.with_type(_named_alike(f.type)) for f in table.schema], table.schema.metadata)
+    table = table.cast(alike).combine_chunks()
     try:
         pq.write_table(table, path, compression="zstd", write_page_checksum=True)
     except OSError as error:
         raise full_disk(error, path, table.nbytes) from None
+
+
+def _named_alike(kind: pa.DataType) -> pa.DataType:
+    """Return the type with the items of its lists named as Parquet names them when it gives them back."""
+    if pa.types.is_large_list(kind):
+        return pa.large_list(pa.field("element", _named_alike(kind.value_type)))
+    if pa.types.is_list(kind):
+        return pa.list_(pa.field("element", _named_alike(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([f.with_type(_named_alike(f.type)) for f in kind])
+    return kind
 
 
 def read_parquet(path: Path) -> pa.Table:

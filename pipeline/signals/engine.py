@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -22,6 +20,7 @@ from pipeline.dataset import ROW_ID, SPLIT, WEIGHT, Dataset
 from pipeline.hashing import content_keys, hash_array
 from pipeline.modalities import Modality, modality
 from pipeline.signals import Signal, signals
+from pipeline.workers import in_processes
 
 BATCH_ROWS = 512  # rows handed to a worker at once; fixed, so that workers never change a result
 
@@ -84,9 +83,7 @@ class Engine:
         """Apply an importable function to each item, in order, in worker processes if there are several."""
         if self.workers <= 1 or len(items) < 2:
             return [function(item) for item in items]
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(self.workers, len(items)), mp_context=context) as pool:
-            return list(pool.map(function, items))
+        return in_processes(function, items, self.workers)
 
 
 class Given:
