@@ -66,7 +66,7 @@ class Store:
         return name
 
     def load(self, fingerprint: str) -> Dataset:
-        """Return a snapshot, every file checked. Raises `Corrupt` or `FileNotFoundError`."""
+        """Return a snapshot, every file checked. Raises `Corrupt`, also when there is none."""
         folder = self.root / "datasets" / fingerprint
         facts = self._used(folder)
         table = pa.concat_tables([read_parquet(folder / name) for name in sorted(facts["files"])])

@@ -85,7 +85,7 @@ def snapshot(store: Store, name: str) -> Dataset:
     fingerprint, run, n = find(store, name)
     try:
         return store.load(fingerprint)
-    except (Corrupt, FileNotFoundError):
+    except Corrupt:
         if run is None or not n:
             raise
     data = _first(History.of(store, run), n).curated
@@ -110,7 +110,7 @@ def _replace_if_damaged(store: Store, data: Dataset) -> None:
     """Keep a snapshot again whose files are damaged or gone; the damaged folder is set aside, not deleted."""
     try:
         store.load(data.fingerprint)
-    except (Corrupt, FileNotFoundError):
+    except Corrupt:
         folder = store.root / "datasets" / data.fingerprint
         if folder.exists():
             aside = store.root / "damaged" / f"{data.fingerprint}-{len(store.runs())}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.commit import scratch
 from pipeline.files import Corrupt
 from pipeline.store import MANIFEST, Store
 
@@ -37,14 +37,14 @@ def verify(store: Store) -> tuple[int, list[str]]:
 
     Returns how many folders were checked and a line for each fault. Cost: reads every byte once.
     """
-    checked, faults = 0, []
+    checked, faults, broken = 0, [], set()
     for folder in store.folders():
         checked += 1
         try:
             store.check(folder)
         except Corrupt as fault:
             faults.append(str(fault))
-    broken = {Path(fault.split(":")[0]).parent for fault in faults}
+            broken.add(folder)
     for number in store.runs():
         if store.root / "runs" / str(number) in broken:
             continue
@@ -56,7 +56,11 @@ def verify(store: Store) -> tuple[int, list[str]]:
             for place in dict.fromkeys(places)
             if not (store.root / place / MANIFEST).exists()
         ]
-    head = store.head()
+    try:
+        head = store.head()
+    except Corrupt as fault:
+        faults.append(str(fault))
+        head = {}
     if head and head["run"] not in store.runs():
         faults.append(f"{store.root / 'HEAD'}: points at run {head['run']}, which is missing")
     return checked, faults
@@ -107,9 +111,6 @@ def _needed(store: Store) -> set[Path]:
 
 
 def _remove(store: Store, folder: Path) -> None:
-    """Take a folder away: first its name, then its files; what a killed gc leaves in tmp the next commit
-    removes.
-    """
-    gone = store.root / "tmp" / f"gc-{folder.name}"
-    gone.parent.mkdir(exist_ok=True)
-    shutil.rmtree(folder.rename(gone))
+    """Take a folder away: first its name, then its files, so that a killed gc leaves no half folder."""
+    with scratch(store.root) as place:
+        folder.rename(place / "gone")

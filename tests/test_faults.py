@@ -169,7 +169,7 @@ def test_a_failure_at_any_call_leaves_the_old_state_and_the_same_call_succeeds(t
 
 
 def flip(path: Path, bit: int) -> bytes:
-    """Flip one bit of a read-only file; return what it held. Its time of change is put back, as a disk would."""
+    """Flip one bit of a read-only file, its times put back as if by the disk; return what it held."""
     good, stat = path.read_bytes(), path.stat()
     bad = bytearray(good)
     bad[bit // 8] ^= 1 << (bit % 8)
@@ -199,6 +199,10 @@ def read_as_the_product_does(store: Store, path: Path) -> object:
     return store.run_facts(int(rest[0]))
 
 
+def check(store: Store, path: Path) -> object:
+    return store.head() if path.name == "HEAD" else store.check(path.parent)
+
+
 def test_every_flipped_bit_is_seen_by_reading_and_by_checking(tmp_path):
     store = Store(tmp_path / "w")
     run_job(write_rows(tmp_path, 1), store.root)
@@ -209,7 +213,7 @@ def test_every_flipped_bit_is_seen_by_reading_and_by_checking(tmp_path):
         mtime_ns, bit = path.stat().st_mtime_ns, rng.randrange(path.stat().st_size * 8)
         read_as_the_product_does(store, path)  # known to be good
         good = flip(path, bit)
-        for look in (read_as_the_product_does, lambda s, p: s.check(p.parent) if p.name != "HEAD" else s.head()):
+        for look in (read_as_the_product_does, check):
             try:
                 look(store, path)
                 silent.append((path.name, bit))
@@ -229,7 +233,8 @@ def test_plain_parquet_does_not_see_most_flipped_bits(tmp_path):
     good = path.read_bytes()
     for _ in range(50):
         bad = bytearray(good)
-        bad[(bit := rng.randrange(len(good) * 8)) // 8] ^= 1 << (bit % 8)
+        bit = rng.randrange(len(good) * 8)
+        bad[bit // 8] ^= 1 << (bit % 8)
         path.write_bytes(bytes(bad))
         try:
             silent += not pq.read_table(path).equals(table)
@@ -259,8 +264,8 @@ def quality(source: Path, folder: Path, workspace: Path, limit: int | None = Non
         if limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    return subprocess.run([ASSAY, "quality", str(source), "-w", str(workspace), "-o", str(folder), "-q", "--json"],
-                          capture_output=True, text=True, preexec_fn=limited)
+    asked = [ASSAY, "quality", str(source), "-w", str(workspace), "-o", str(folder), "-q", "--json"]
+    return subprocess.run(asked, capture_output=True, text=True, preexec_fn=limited)
 
 
 def assert_it_says_that_the_disk_is_full(done, workspace: Path) -> None:
