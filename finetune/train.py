@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from finetune import labels, probe
+from finetune.disk import disk_errors
 from finetune.loss import targets
 from finetune.quiet import training_room
 from finetune.settings import Training
@@ -109,13 +110,17 @@ def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Pa
     folder.mkdir(parents=True, exist_ok=True)
     history: list[dict[str, float]] = []
     if training.method == "probe":
-        model = probe.fit(train, data, t, training, engine).save(folder, engine)
+        fitted = probe.fit(train, data, t, training, engine)
+        with disk_errors(folder):
+            model = fitted.save(folder, engine)
     else:
         held = data.roots.where((data.roots.splits == "validation") & labels.present(data.roots))
         held = held.where(labels.codes(held.labels, classes) >= 0)
         known = targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows))
         validation = (texts_of(held), known) if held.n_rows else None
-        history = tune((texts_of(train), t), validation, labels.class_names(classes), training, seed, folder)
+        names = labels.class_names(classes)
+        with disk_errors(folder):
+            history = tune((texts_of(train), t), validation, names, training, seed, folder)
         model = training.model if not Path(training.model).is_dir() else Path(training.model).name
     about = {
         "fingerprint": data.fingerprint, "method": training.method, "model": model, "seed": seed,

@@ -22,12 +22,10 @@ def write_tables(folder: Path, before: Dataset, after: Dataset, steps: Sequence[
     edits = [s.findings.edits for s in steps]
     _replace(folder / "findings.parquet", pa.concat_tables(edits) if edits else Findings.of("none").edits)
     _replace(folder / "issues.parquet", issues_table(before, [s.findings for s in steps]))
-    (folder / "summary.json").write_text(
-        json.dumps(summary(before, steps), indent=1, sort_keys=True), "utf-8"
-    )
+    _replace(folder / "summary.json", json.dumps(summary(before, steps), indent=1, sort_keys=True))
     preprocess = {s.stage.name: s.findings.fitted for s in steps if s.findings.fitted}
     if preprocess:
-        (folder / "preprocess.json").write_text(json.dumps(preprocess, indent=1, sort_keys=True), "utf-8")
+        _replace(folder / "preprocess.json", json.dumps(preprocess, indent=1, sort_keys=True))
 
 
 def write_data(folder: Path, data: Dataset) -> None:
@@ -86,7 +84,11 @@ def summary(data: Dataset, steps: Sequence[Step]) -> dict[str, Any]:
     }
 
 
-def _replace(path: Path, table: pa.Table) -> None:
+def _replace(path: Path, content: pa.Table | str) -> None:
+    """Write a file whole: what reads it meanwhile, or after a kill, finds the old one."""
     scratch = path.with_name(path.name + ".tmp")
-    write_parquet(scratch, table)
+    if isinstance(content, str):
+        scratch.write_text(content, "utf-8")
+    else:
+        write_parquet(scratch, content)
     scratch.replace(path)

@@ -20,7 +20,7 @@ from conftest import make_table, make_text
 from crash_job import contents, run_job, write_rows
 from promises import count, record
 
-from pipeline.files import Corrupt
+from pipeline.files import Corrupt, DiskFull
 from pipeline.findings import Edit, Findings
 from pipeline.store import Store
 
@@ -337,3 +337,19 @@ def test_a_limit_on_file_sizes_is_told_like_a_full_disk(large, tmp_path):
         assert_it_says_that_the_disk_is_full(done, tmp_path / f"w{k}")
         assert quality(source, tmp_path / f"out-{k}", tmp_path / f"w{k}").returncode == 0
         assert contents(tmp_path / f"out-{k}") == expected
+
+
+def test_a_model_that_finds_no_room_is_told_like_a_full_disk(tmp_path):
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    from finetune.disk import disk_errors
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(DiskFull, match="bytes are free") as caught, disk_errors(tmp_path / "model"):
+            save_file({"weight": np.zeros(10_000)}, tmp_path / "head.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(tmp_path / "model")
