@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +16,10 @@ from finetune.evaluate import Evaluation, evaluate
 from finetune.replicates import Replicates, replicate_predictions
 from finetune.settings import Training
 from finetune.train import fit
-from pipeline.code import code_digest
+from pipeline.code import code_parts
 from pipeline.dataset import Dataset
 from pipeline.files import read_parquet, write_parquet
+from pipeline.keys import Key
 from pipeline.signals.engine import Engine, Given
 from pipeline.store import Store
 
@@ -57,7 +56,7 @@ def judge(
         write_parquet(folder / PREDICTIONS, evaluation.predictions)
         return evaluation.to_json()
 
-    folder, facts = store.artifact(_key("judge", data, training, engine, seed, f"{split}/{keep}"), make)
+    folder, facts = store.artifact(_key(f"judge {split}", data, training, engine, seed, keep=keep), make)
     return Judged(folder, Evaluation.from_json(facts, read_parquet(folder / PREDICTIONS)))
 
 
@@ -69,7 +68,7 @@ def learn_signals(data: Dataset, training: Training, engine: Engine, store: Stor
         write_parquet(folder / PRED_PROBS, given.table)
         return {"origin": given.origin}
 
-    folder, facts = store.artifact(_key("cross-fit", data, training, engine, seed, ""), make)
+    folder, facts = store.artifact(_key("cross-fit", data, training, engine, seed), make)
     return Given("pred_probs", read_parquet(folder / PRED_PROBS), facts["origin"])
 
 
@@ -91,7 +90,8 @@ def compare_by_probe(
         )
         return compare(one, two, seed=seed).to_json()
 
-    key = _key("compare", raw, training, engine, seed, f"{split}/{replicates}/{curated.fingerprint}")
+    more = {"replicates": replicates, "curated": curated.fingerprint}
+    key = _key(f"compare {split}", raw, training, engine, seed, **more)
     return store.artifact(key, make)[1]
 
 
@@ -115,9 +115,10 @@ def _replicates(judged: Sequence[Judged]) -> Replicates:
     )
 
 
-def _key(what: str, data: Dataset, training: Training, engine: Engine, seed: int, detail: str) -> str:
+def _key(what: str, data: Dataset, training: Training, engine: Engine, seed: int, **more: Any) -> Key:
     shared = ("finetune", "pipeline.signals", "pipeline.crossfit", "pipeline.linear")
-    code = code_digest(*shared, f"pipeline.modalities.{data.modality}")
-    given = [g.digest for g in engine.given if g.name == "embeddings"]
-    parts = [what, data.fingerprint, training.model_dump_json(), engine.settings, given, seed, detail, code]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return Key(what, {
+        "data": data.fingerprint, "training": training.model_dump(mode="json"), "signals": engine.settings,
+        "brought": [g.digest for g in engine.given if g.name == "embeddings"], "seed": seed,
+        "code": code_parts(*shared, f"pipeline.modalities.{data.modality}"), **more,
+    })  # fmt: skip

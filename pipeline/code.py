@@ -25,9 +25,14 @@ def code_digest(*modules: str) -> str:
     True
     """
     h = hashlib.sha256()
-    for module in sorted({*modules, *CORE}):
-        h.update(f"{module}\0{_module_digest(module)}".encode())
+    for module, digest in code_parts(*modules).items():
+        h.update(f"{module}\0{digest}".encode())
     return h.hexdigest()[:16]
+
+
+def code_parts(*modules: str) -> dict[str, str]:
+    """Return the digest of each of these modules and of the core, by name."""
+    return {module: _module_digest(module) for module in sorted({*modules, *CORE})}
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from pipeline.apply import apply
-from pipeline.code import code_digest
+from pipeline.code import code_parts
 from pipeline.dataset import Dataset
 from pipeline.findings import Findings
+from pipeline.keys import Key
 from pipeline.recipe import with_options
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable, Stage
@@ -76,11 +76,13 @@ def run_stage(data: Dataset, stage: Stage, engine: Engine | None = None, store: 
     stage = with_options(stage, data.modality)
     key = step_key(data, stage, engine)
     started = time.perf_counter()
-    if store and (known := store.load_step(key)):
+    if store and (known := store.load_step(key.digest)):
         findings, facts = known
         after = data if facts["after"] == data.fingerprint else store.load(facts["after"])
         seconds = time.perf_counter() - started
-        return Step(stage, key, findings, data, after, facts["skipped"], seconds, cached=True)
+        return Step(stage, key.digest, findings, data, after, facts["skipped"], seconds, cached=True)
+    if store:
+        store.explain("steps", key)
     skipped = None
     try:
         findings = stage.find(data.roots, engine.signals(data))
@@ -88,10 +90,11 @@ def run_stage(data: Dataset, stage: Stage, engine: Engine | None = None, store: 
         findings, skipped = Findings.of(stage.name), str(why)
     findings = _without_rows_made_before(data, findings)
     after = apply(data, findings, stage.touches)
-    step = Step(stage, key, findings, data, after, skipped, time.perf_counter() - started, cached=False)
+    seconds = time.perf_counter() - started
+    step = Step(stage, key.digest, findings, data, after, skipped, seconds, cached=False)
     if store:
         store.save(after)
-        store.save_step(key, findings, step.facts)
+        store.save_step(key.digest, findings, step.facts, key)
     return step
 
 
@@ -103,14 +106,14 @@ def _without_rows_made_before(data: Dataset, findings: Findings) -> Findings:
     return findings.keep([action != "add" or row_id not in data.position for row_id, action in pairs])
 
 
-def step_key(data: Dataset, stage: Stage, engine: Engine) -> str:
-    """Return the digest of all that a step depends on: stage, settings, data, signals, code."""
+def step_key(data: Dataset, stage: Stage, engine: Engine) -> Key:
+    """Return all that a step depends on: stage, settings, data, signals, code."""
     signals = engine.signals(data)
-    parts = [
-        stage.name, stage.model_dump_json(), data.fingerprint, [signals.key(n) for n in stage.needs],
-        code_digest(type(stage).__module__, f"pipeline.modalities.{data.modality}", "pipeline.slices"),
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    code = (type(stage).__module__, f"pipeline.modalities.{data.modality}", "pipeline.slices")
+    return Key(stage.name, {
+        "settings": stage.model_dump(mode="json"), "data": data.fingerprint,
+        "signals": {name: signals.parts(name) for name in stage.needs}, "code": code_parts(*code),
+    })  # fmt: skip
 
 
 def curate(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.code import code_digest
+from pipeline.code import code_parts
 from pipeline.dataset import Dataset
 from pipeline.files import read_parquet, write_parquet
 from pipeline.ingest import RoleNames, Source, SplitPlan, ingest, input_digest
+from pipeline.keys import Key
 from pipeline.recipe import Data, Recipe
 from pipeline.store import Store
 
@@ -34,11 +33,11 @@ def open_data(recipe: Recipe, store: Store) -> Opened:
 def open_plan(data: Data, seed: int, store: Store) -> Opened:
     """Return the data of a plan, ingested when it is new."""
     sources = _sources(data)
-    settings = data.model_copy(update={"path": None, "sources": ()}).model_dump(mode="json")
-    code = code_digest("pipeline.ingest", "pipeline.modalities", "pipeline.minhash")
-    key = _hash(
-        ["ingest", input_digest(sources), [(s.name, s.columns) for s in sources], settings, seed, code]
-    )
+    key = Key("ingest", {
+        "files": input_digest(sources), "sources": [(s.name, s.columns) for s in sources], "seed": seed,
+        "settings": data.model_copy(update={"path": None, "sources": ()}).model_dump(mode="json"),
+        "code": code_parts("pipeline.ingest", "pipeline.modalities", "pipeline.minhash"),
+    })  # fmt: skip
 
     def read(folder: Path) -> dict[str, Any]:
         done = ingest(
@@ -67,7 +66,3 @@ def _roles(data: Data) -> RoleNames:
     return RoleNames(
         content=content, label=data.label, id=data.id, split=data.split, group=data.group, time=data.time
     )
-
-
-def _hash(parts: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -26,6 +26,7 @@ from pipeline.commit import MANIFEST, commit, move, unsealed
 from pipeline.dataset import Dataset, Roles
 from pipeline.files import Corrupt, read_parquet, verify, write_parquet
 from pipeline.findings import Findings
+from pipeline.keys import Key, why_computed
 from pipeline.locks import Busy, hold
 
 __all__ = ["MANIFEST", "Busy", "Corrupt", "NotFound", "Store"]
@@ -39,10 +40,13 @@ class NotFound(LookupError):
 
 
 class Store:
-    """A workspace. Opening it creates the folder; nothing else is written until a commit."""
+    """A workspace. Opening it creates the folder; nothing else is written until a commit.
 
-    def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
+    tell : takes a line for each result that is computed, saying why it is not read back.
+    """
+
+    def __init__(self, root: Path | str, tell: Callable[[str], None] | None = None) -> None:
+        self.root, self.tell = Path(root), tell
         self.root.mkdir(parents=True, exist_ok=True)
 
     # -- snapshots -------------------------------------------------------------------------------------------
@@ -74,7 +78,9 @@ class Store:
 
     # -- steps: what a stage found ---------------------------------------------------------------------------
 
-    def save_step(self, key: str, findings: Findings, facts: dict[str, Any]) -> None:
+    def save_step(
+        self, key: str, findings: Findings, facts: dict[str, Any], depends: Key | None = None
+    ) -> None:
         """Commit one stage's findings beside the facts of the step (rows in, rows out, snapshot made ...)."""
 
         def write(folder: Path) -> None:
@@ -83,7 +89,8 @@ class Store:
             if findings.added is not None:
                 write_parquet(folder / "added.parquet", findings.added)
 
-        body = {"kind": "step", "fitted": findings.fitted, "metrics": findings.metrics, "step": facts}
+        body = {"kind": "step", "fitted": findings.fitted, "metrics": findings.metrics, "step": facts,
+                "depends": depends.facts if depends else None}  # fmt: skip
         self._commit(Path("steps") / key, write, body)
 
     def load_step(self, key: str) -> tuple[Findings, dict[str, Any]] | None:
@@ -93,23 +100,18 @@ class Store:
             return None
         facts = self._used(folder)
         tables = {name: read_parquet(folder / name) for name in facts["files"]}
-        findings = Findings(
-            tables["findings.parquet"],
-            tables["scores.parquet"],
-            tables.get("added.parquet"),
-            facts["fitted"],
-            facts["metrics"],
-        )
-        return findings, facts["step"]
+        edits, scores, added = (tables.get(f"{n}.parquet") for n in ("findings", "scores", "added"))
+        return Findings(edits, scores, added, facts["fitted"], facts["metrics"]), facts["step"]
 
     # -- artifacts: models, evaluations ----------------------------------------------------------------------
 
-    def artifact(self, key: str, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+    def artifact(self, key: Key, make: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
         """Return the folder and facts under `key`, filled by `make(folder)` when it is not there yet."""
-        folder = self.root / "artifacts" / key
+        folder = self.root / "artifacts" / key.digest
         if not (folder / MANIFEST).exists():
-            facts: dict[str, Any] = {"kind": "artifact"}
-            self._commit(Path("artifacts") / key, lambda f: facts.__setitem__("facts", make(f)), facts)
+            self.explain("artifacts", key)
+            facts: dict[str, Any] = {"kind": "artifact", "depends": key.facts}
+            self._commit(Path("artifacts") / key.digest, lambda f: facts.__setitem__("facts", make(f)), facts)
         return folder, self._used(folder)["facts"]
 
     # -- signal tables (the engine's cache) ------------------------------------------------------------------
@@ -124,11 +126,8 @@ class Store:
 
     def save_signal(self, name: str, key: str, table: pa.Table) -> None:
         """Keep a global signal's table."""
-        self._commit(
-            Path("signals") / name / key,
-            lambda f: write_parquet(f / "table.parquet", table),
-            {"kind": "signal"},
-        )
+        place = Path("signals") / name / key
+        self._commit(place, lambda f: write_parquet(f / "table.parquet", table), {"kind": "signal"})
 
     def load_rows(self, name: str, key: str) -> pa.Table | None:
         """Return every cached line of a row signal, or None."""
@@ -197,6 +196,11 @@ class Store:
     def _move_head(self, pointer: dict[str, Any]) -> None:
         """Replace HEAD; `newest` is the newest run it has ever had to do with."""
         move(self.root, HEAD, {**pointer, "newest": max(self.runs(), default=0)})
+
+    def explain(self, kind: str, key: Key) -> None:
+        """Tell, if anybody asked for it, what is not as it was when such a result was last kept."""
+        if self.tell is not None:
+            self.tell(why_computed(self.root / kind, key))
 
     # -- manifests -------------------------------------------------------------------------------------------
 

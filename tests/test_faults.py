@@ -22,6 +22,7 @@ from promises import count, record
 
 from pipeline.files import Corrupt, DiskFull
 from pipeline.findings import Edit, Findings
+from pipeline.keys import Key
 from pipeline.store import Store
 
 ASSAY = str(Path(sys.executable).parent / "assay")
@@ -112,7 +113,8 @@ def small_commit(store: Store) -> int:
         name = store.save(data)
         store.save_step("step", found, {"after": name})
         store.save_signal("measures", "key", pa.table({"x": [1.0, 2.0]}))
-        folder, facts = store.artifact("model", lambda f: {"size": (f / "model.txt").write_text("weights")})
+        make = lambda f: {"size": (f / "model.txt").write_text("weights")}  # noqa: E731
+        folder, facts = store.artifact(Key("model", {}), make)
 
         def write(run: Path, number: int) -> dict:
             (run / "model").mkdir()
@@ -195,7 +197,7 @@ def read_as_the_product_does(store: Store, path: Path) -> object:
     if kind == "signals":
         return store.load_signal(rest[0], "/".join(rest[1:-1]))
     if kind == "artifacts":
-        return store.artifact(rest[0], lambda folder: {})
+        return store.artifact(Key(rest[0], {}), lambda folder: {})
     return store.run_facts(int(rest[0]))
 
 

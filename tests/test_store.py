@@ -13,6 +13,7 @@ from conftest import make_text
 from pipeline.dataset import Dataset, Roles
 from pipeline.files import Corrupt
 from pipeline.findings import Edit, Findings
+from pipeline.keys import Key
 from pipeline.recipe import build_stage
 from pipeline.run import run_stage
 from pipeline.signals.engine import Engine, Signals
@@ -97,7 +98,7 @@ def test_a_failed_write_leaves_nothing_with_a_final_name(tmp_path):
         raise RuntimeError("no power")
 
     with pytest.raises(RuntimeError):
-        store.artifact("key", make)
+        store.artifact(Key("key", {}), make)
     assert not (tmp_path / "artifacts").exists()
     assert list((tmp_path / "tmp").iterdir()) == []
 

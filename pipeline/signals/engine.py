@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from pipeline.code import code_digest
+from pipeline.code import code_parts
 from pipeline.dataset import ROW_ID, SPLIT, WEIGHT, Dataset
 from pipeline.hashing import content_keys, hash_array
 from pipeline.modalities import Modality, modality
@@ -160,25 +160,28 @@ class Signals:
 
     def key(self, name: str) -> str:
         """Return the digest that names this signal's content, known without computing it."""
+        return _hash(self.parts(name))
+
+    def parts(self, name: str) -> dict[str, Any]:
+        """Return what this signal's content depends on, by name; digests of `parts` are its keys."""
         if given := self._given(name):
-            return given.digest
+            return {"brought": given.digest}
         signal = self.engine.signal(name)
-        data = (
-            self.data.digest(self._columns(signal))
-            if signal.kind == "global"
-            else self.data.digest([ROW_ID, *self.data.roles.content])
-        )
-        return _hash([self._row_key(signal), data, *(self.key(n) for n in signal.needs)])
+        columns = self._columns(signal) if signal.kind == "global" else [ROW_ID, *self.data.roles.content]
+        needs = {need: self.parts(need) for need in signal.needs}
+        return {**self._row_parts(signal), "data": self.data.digest(columns), "needs": needs}
 
     def _given(self, name: str) -> Given | None:
         return next((g for g in reversed(self.engine.given) if g.name == name and g.fits(self.data)), None)
 
-    def _row_key(self, signal: Signal) -> str:
-        """Digest of everything but the rows."""
-        state = self.state if signal.fits else None
-        code = code_digest(type(signal).__module__, f"pipeline.modalities.{self.data.modality}", *signal.code)
-        content = list(self.data.roles.content)
-        return _hash([signal.name, signal.model_dump_json(), code, self.data.modality, content, state])
+    def _row_parts(self, signal: Signal) -> dict[str, Any]:
+        """Everything but the rows."""
+        code = (type(signal).__module__, f"pipeline.modalities.{self.data.modality}", *signal.code)
+        return {
+            "name": signal.name, "settings": signal.model_dump(mode="json"), "code": code_parts(*code),
+            "modality": self.data.modality, "content": list(self.data.roles.content),
+            "state": _hash(self.state) if signal.fits else None,
+        }  # fmt: skip
 
     def _columns(self, signal: Signal) -> list[str]:
         roles = self.data.roles
@@ -205,7 +208,7 @@ class Signals:
     def _compute_rows(self, signal: Signal, given: dict[str, Any]) -> pa.Table:
         """Compute only the contents that the cache does not hold; equal contents are computed once."""
         cache, engine, data = self.engine.cache, self.engine, self.data
-        keys, row_key = content_keys(data.content), self._row_key(signal)
+        keys, row_key = content_keys(data.content), _hash(self._row_parts(signal))
         known = cache.load_rows(signal.name, row_key) if cache else None
         have = set() if known is None else set(known["content"].to_pylist())
         first: dict[str, int] = {}
@@ -239,5 +242,5 @@ def batches(n: int, rows: int = BATCH_ROWS) -> Iterable[slice]:
     return [slice(i, min(i + rows, n)) for i in range(0, n, rows)]
 
 
-def _hash(parts: list[Any]) -> str:
+def _hash(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
