@@ -241,7 +241,9 @@ ledger_commands.register(app)
 
 def main() -> None:
     """Entry point of the console script."""
-    guarded(app)
+    from pipeline.masking import without_secrets
+
+    guarded(without_secrets(app))
 
 
 if __name__ == "__main__":

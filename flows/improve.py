@@ -38,7 +38,7 @@ def run_recipe(
     engine = Engine(plan.signals, store, workers, log=log)
     with store.lock():
         outcome = loop(plan, store, engine, call, log=log)
-        number = commit(outcome, store)
+        number = call("commit", commit, outcome, store)
     facts = summarize(store, number)
     return Done(facts, facts["text"])
 

@@ -80,8 +80,10 @@ def _exit_code(error: Exception) -> int | None:
 
 
 def say(line: str) -> None:
-    """Write one line to stderr."""
-    sys.stderr.write(f"{line}\n")
+    """Write one line to stderr, secrets masked."""
+    from pipeline.masking import mask
+
+    sys.stderr.write(f"{mask(line)}\n")
     sys.stderr.flush()
 
 

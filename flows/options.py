@@ -38,13 +38,13 @@ def plan_of(
     group: str | None, time: str | None, modality: str | None, split: bool = False,
 ) -> Data:  # fmt: skip
     """Return the data plan of a command that takes DATA; splits are made only where training needs them."""
-    from pipeline.recipe import Data
+    from pipeline.recipe import Data, validated
 
     made: dict[str, Any] = {} if split else {"test_fraction": 0.0, "validation_fraction": 0.0}
-    return Data(
-        path=path, text=text, label=label, id=id_, split=split_column, group=group, time=time,
-        modality=modality, **made,
-    )  # fmt: skip
+    given = {"path": path, "text": text, "label": label, "id": id_, "split": split_column, "group": group,
+             "time": time, "modality": modality, **made}  # fmt: skip
+    plan: Data = validated(Data, given, "data")
+    return plan
 
 
 def engine_of(workspace: Path, workers: int, log: Callable[[str], None]) -> Engine:

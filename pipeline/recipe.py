@@ -6,10 +6,11 @@ import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AfterValidator, BaseModel, Field, field_validator
 
+from pipeline.masking import has_credentials
 from pipeline.modalities import modality, modality_names
 from pipeline.recipe_faults import locate, meant, validate
 from pipeline.stage import ORDER, Stage, stages
@@ -19,18 +20,27 @@ class RecipeError(Exception):
     """All that is wrong with a recipe, a line each."""
 
 
+def _no_credentials(path: str) -> str:
+    if has_credentials(path):
+        raise ValueError("an address with a password or token in it (keep those in environment variables)")
+    return path
+
+
+PathText = Annotated[str, AfterValidator(_no_credentials)]
+
+
 class Source(BaseModel, frozen=True, extra="forbid"):
     """One of several sources; ids become `name:id`."""
 
     name: str = Field(min_length=1)
-    path: str
+    path: PathText
     columns: dict[str, str] = {}
 
 
 class Data(BaseModel, frozen=True, extra="forbid"):
     """What to read. Columns that are not named are guessed, and the guess is printed."""
 
-    path: str | None = None
+    path: PathText | None = None
     sources: tuple[Source, ...] = ()
     modality: str | None = None
     text: str | None = None

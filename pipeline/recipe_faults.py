@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.masking import looks_secret, mask
+
 
 def validate(model: type[BaseModel], values: Any, at: tuple[str, ...], faults: list[str]) -> Any:
     r"""Build the model, or add a fault `key\0text` for each error."""
@@ -22,12 +24,15 @@ def validate(model: type[BaseModel], values: Any, at: tuple[str, ...], faults: l
             key = _key_path(*at, *error["loc"])
             if error["type"] == "extra_forbidden":
                 known = sorted(_keys_at(model, error["loc"][:-1]) - {"options"})
-                instead = meant(str(error["loc"][-1]), known) or f"; keys are {', '.join(known)}"
+                instead = meant(str(error["loc"][-1]), known)
+                if not instead and looks_secret(str(error["loc"][-1])):
+                    instead = "; recipes hold no secrets, set an environment variable"
+                instead = instead or f"; keys are {', '.join(known)}"
                 faults.append(f"{key}\0unknown key{instead}")
             elif error["type"] == "missing":
                 faults.append(f"{key}\0missing")
             else:
-                faults.append(f"{key}\0{error['msg']}, not {error['input']!r}")
+                faults.append(f"{key}\0{error['msg']}, not {mask(repr(error['input']))}")
     return None
 
 

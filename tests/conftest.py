@@ -128,3 +128,19 @@ def engine(cache) -> Engine:
 @pytest.fixture(params=sorted(FIXTURES))
 def data(request) -> Dataset:
     return FIXTURES[request.param]()
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory):
+    """A real Prefect server that the session's tests share; flows called in this process use it too."""
+    from prefect_server import QUIET, running_server
+
+    home = tmp_path_factory.mktemp("prefect")
+    for name, value in {**QUIET, "PREFECT_HOME": str(home)}.items():
+        os.environ.setdefault(name, value)  # Prefect reads them when it is imported
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with running_server(home) as server, temporary_settings(
+        {PREFECT_API_URL: server.api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    ):
+        yield server
