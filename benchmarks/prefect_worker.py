@@ -34,10 +34,11 @@ QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 def main() -> int:
     parser = argparse.ArgumentParser(description="A recipe by a Prefect worker, and as a plain run.")
     parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--only", choices=DEPLOYMENTS, help="run this deployment, not both")
     parser.add_argument("-o", "--out", type=Path, help="where the JSON goes, too")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="assay-prefect-") as scratch:
-        facts = compare(asked.recipe.resolve(), Path(scratch))
+        facts = compare(asked.recipe.resolve(), Path(scratch), [asked.only] if asked.only else [*DEPLOYMENTS])
     text = json.dumps(facts, indent=1, sort_keys=True)
     if asked.out:
         asked.out.write_text(text, "utf-8")
@@ -45,7 +46,7 @@ def main() -> int:
     return 0 if facts["completed"] and facts["same_bytes"] and not facts["processes_left"] else 1
 
 
-def compare(recipe: Path, scratch: Path) -> dict:
+def compare(recipe: Path, scratch: Path, flows: list[str]) -> dict:
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     env = {**os.environ, **QUIET, "PREFECT_HOME": str(scratch / "home"), "PREFECT_API_URL": api,
@@ -71,8 +72,8 @@ def compare(recipe: Path, scratch: Path) -> dict:
         background(running, [BIN / "prefect", "worker", "start", "--pool", "assay", "--type", "process"], env,
                    scratch / "worker.log")
         states = {}
-        for flow, deployment in DEPLOYMENTS.items():
-            run_id = trigger(api, deployment)
+        for flow in flows:
+            run_id = trigger(api, DEPLOYMENTS[flow])
             until(lambda: state(api, run_id) in FINAL, 540, scratch / "worker.log")  # noqa: B023
             states[flow] = state(api, run_id)
             lap(f"{flow} {states[flow].lower()}")
@@ -81,8 +82,8 @@ def compare(recipe: Path, scratch: Path) -> dict:
     assay = [str(BIN / "assay"), "run", str(recipe), "-w", str(scratch / "plain"), "--quiet", "--json"]
     plain = json.loads(run(assay, env))
     lap("plain run done")
-    run_folder = Path("runs") / str(plain["run"])
-    same = [(scratch / side / run_folder / "dataset.parquet").read_bytes() for side in ("worker", "plain")]
+    snapshot = Path("datasets") / plain["curated"] / "shard-00000.parquet"  # what both flows leave
+    same = [(scratch / side / snapshot).read_bytes() for side in ("worker", "plain")]
     return {"recipe": recipe.name, "states": states, "completed": set(states.values()) == {"COMPLETED"},
             "curated": plain["curated"], "same_bytes": same[0] == same[1], "seconds": marks,
             "processes_left": stray}

@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from loop_data import write_recipe
+from flow_data import write_table_recipe
 from prefect_server import end, until
 from promises import count, record
 
@@ -21,7 +21,6 @@ from flows.improve import run_recipe
 from flows.journal import FOLDER, Entry, at_work, dead
 
 FLOW = "import sys; from flows.curate import improve; improve(sys.argv[1], sys.argv[2], 1)"
-PROBE = '[train]\nmethod = "probe"\n'
 
 
 def start(recipe, workspace, server):
@@ -38,7 +37,7 @@ def at_work_in(workspace):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    recipe = write_recipe(folder, rounds=1, stages=PROBE)
+    recipe = write_table_recipe(folder)
     return recipe, run_recipe(recipe, folder / "w", [], 1, lambda line: None).facts["curated"]
 
 
