@@ -7,15 +7,13 @@ persisted.
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Any
 
-# Prefect reads these when it is imported: no telemetry, no log traffic, our own progress on the console.
+# Prefect reads these when it is imported: no telemetry, no log traffic.
 for _name, _value in (("DO_NOT_TRACK", "1"), ("PREFECT_SERVER_ANALYTICS_ENABLED", "false"),
-                      ("PREFECT_LOGGING_TO_API_ENABLED", "false"), ("PREFECT_LOGGING_EXTRA_LOGGERS", "assay"),
-                      ):  # fmt: skip
+                      ("PREFECT_LOGGING_TO_API_ENABLED", "false")):  # fmt: skip
     os.environ.setdefault(_name, _value)
 
 import pyarrow as pa  # noqa: E402
@@ -30,7 +28,7 @@ from flows.artifacts import (  # noqa: E402
     publish_summary,
 )
 from flows.improve import run_recipe  # noqa: E402
-from flows.left_behind import our_run  # noqa: E402
+from flows.left_behind import ended, our_run  # noqa: E402
 from flows.steps import CountedSteps  # noqa: E402
 from pipeline.files import read_parquet  # noqa: E402
 from pipeline.recipe import Recipe, load_recipe  # noqa: E402
@@ -41,15 +39,19 @@ from pipeline.stage import stages  # noqa: E402
 from pipeline.store import Store  # noqa: E402
 
 STEPS_A_ROUND, STEPS_BESIDE = 3, 4  # tasks of `finetune.loop` besides the stages; only the progress bar asks
+HOW: dict[str, Any] = {
+    "persist_result": False, "log_prints": False, "validate_parameters": True,
+    "on_completion": [ended], "on_failure": [ended], "on_crashed": [ended], "on_cancellation": [ended],
+}  # fmt: skip
 
 
-@flow(name="assay-curate", persist_result=False, log_prints=False, validate_parameters=True)
+@flow(name="assay-curate", **HOW)
 def curate(recipe: str, workspace: str, workers: int = 1) -> str:
     """Ingest and run the recipe's stages once; returns the curated snapshot's fingerprint."""
-    with our_run(Path(workspace)):
+    with our_run(Path(workspace)) as log:
         plan = load_recipe(Path(recipe), train_model=Training)
         store = Store(workspace)
-        engine = Engine(plan.signals, store, workers, log=logging.getLogger("assay").info)
+        engine = Engine(plan.signals, store, workers, log=log)
         call = CountedSteps(artifact_key("curate", recipe, "progress"), 1 + len(plan.stages))
         opened = call("ingest", open_data, plan, store)
         steps = plain_curate(opened.dataset, plan.stages, engine, store, call)
@@ -67,13 +69,12 @@ def curate(recipe: str, workspace: str, workers: int = 1) -> str:
         return curated.fingerprint
 
 
-@flow(name="assay-improve", persist_result=False, log_prints=False, validate_parameters=True)
+@flow(name="assay-improve", **HOW)
 def improve(recipe: str, workspace: str, workers: int = 1) -> dict[str, Any]:
     """Run the whole loop; returns the run's number, its curated fingerprint and the report's path."""
-    with our_run(Path(workspace)):
+    with our_run(Path(workspace)) as log:
         plan = load_recipe(Path(recipe), train_model=Training)
         call = CountedSteps(artifact_key("improve", recipe, "progress"), _expected(plan))
-        log = logging.getLogger("assay").info
         done = run_recipe(Path(recipe), Path(workspace), [], workers, log, call)
         facts = {name: done.facts[name] for name in ("run", "rounds", "curated", "dataset", "report")}
         title = plan.title or Path(recipe).stem

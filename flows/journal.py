@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 FOLDER = "flow-runs"
 
@@ -46,9 +47,16 @@ class Entry:
         return self.boot != _boot() or _start_of(self.pid) is None or _start_of(self.pid) != self.started
 
 
-@contextmanager
-def at_work(workspace: Path, run: str, flow: str, api: str) -> Iterator[None]:
-    """Keep a run's file, locked, for as long as the block lasts. However the block ends, the file goes."""
+_open: dict[str, tuple[TextIO, Path]] = {}  # this process's runs: closing a file would free its lock
+
+
+def begin(workspace: Path, run: str, flow: str, api: str) -> None:
+    """Keep a run's file, locked, until `end(run)` or the death of this process.
+
+    Nothing for a run that this process has begun; a file that the run left in a dead process is replaced.
+    """
+    if run in _open:
+        return
     folder = workspace / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     here = str(workspace.resolve())
@@ -56,15 +64,20 @@ def at_work(workspace: Path, run: str, flow: str, api: str) -> Iterator[None]:
     pid = os.getpid()
     entry = Entry(run, flow, api, pid, _start_of(pid), _boot(), platform.node(), here, now)
     scratch, path = folder / f".{run}.{pid}", folder / f"{run}.json"
-    with scratch.open("w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        json.dump(asdict(entry), file, indent=1, sort_keys=True)
-        file.flush()
-        scratch.rename(path)  # locked before it can be seen: nobody takes a run that begins for a dead one
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    file = scratch.open("w", encoding="utf-8")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    json.dump(asdict(entry), file, indent=1, sort_keys=True)
+    file.flush()
+    scratch.rename(path)  # locked before it can be seen: nobody takes a run that begins for a dead one
+    _open[run] = file, path
+
+
+def end(run: str) -> None:
+    """Remove a run's file; one that this process did not begin is left alone."""
+    if run in _open:
+        file, path = _open.pop(run)
+        path.unlink(missing_ok=True)
+        file.close()
 
 
 @contextmanager

@@ -6,10 +6,10 @@ finished is in the store: the next run goes on from there.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,38 +18,50 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.logging import get_logger, get_run_logger
 from prefect.settings import get_current_settings
 from prefect.states import Crashed
 
-from flows.journal import Entry, at_work, dead
+from flows.journal import Entry, begin, dead, end
 from pipeline.masking import mask_logs, masked_errors
 
-log = logging.getLogger("assay")
+log = get_logger("assay")
 
 
 @contextmanager
-def our_run(workspace: Path) -> Iterator[None]:
-    """Around a flow's work: mask what is logged and raised, mark dead runs, and be known to be alive."""
+def our_run(workspace: Path) -> Iterator[Callable[[str], None]]:
+    """Around a flow's work: mask what is logged and raised, mark dead runs, and be known to be alive.
+
+    Gives the function that logs a line of this run. The run is known to be alive until `ended`, a hook of the
+    flow, says that Prefect knows its end.
+    """
     with masked_errors():
         mask_logs()
         context = FlowRunContext.get()
         if context is None or context.flow_run is None:  # called as a plain function
-            yield
+            yield log.info
             return
-        mark_left_behind(workspace)
-        name = context.flow.name if context.flow else ""
-        with at_work(workspace, str(context.flow_run.id), name, server_name()):
-            yield
+        run = str(context.flow_run.id)
+        mark_left_behind(workspace, but=run)
+        begin(workspace, run, context.flow.name if context.flow else "", server_name())
+        yield get_run_logger().info
 
 
-def mark_left_behind(workspace: Path) -> list[str]:
+def ended(flow: Any, run: Any, state: Any) -> None:
+    """Forget a run whose end Prefect knows; a hook of our flows, for every kind of end."""
+    end(str(run.id))
+
+
+def mark_left_behind(workspace: Path, but: str = "") -> list[str]:
     """Mark the runs that died on this workspace as Crashed; returns their ids.
+
+    but : the run that asks, which may have died once and been started again.
 
     A server that cannot be reached, or does not want to, stops nothing: the next start tries again.
     """
     marked: list[str] = []
     with dead(workspace) as entries:
-        ours = [(entry, path) for entry, path in entries if entry.api == server_name()]
+        ours = [(e, path) for e, path in entries if e.api == server_name() and e.run != but]
         if not ours:
             return marked
         with get_client(sync_client=True) as client:

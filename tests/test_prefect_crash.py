@@ -11,14 +11,16 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from flow_data import write_table_recipe
 from prefect_server import end, until
 from promises import count, record
 
+from flows import journal
 from flows.improve import run_recipe
-from flows.journal import FOLDER, Entry, at_work, dead
+from flows.journal import FOLDER, Entry, dead
 
 FLOW = "import sys; from flows.curate import improve; improve(sys.argv[1], sys.argv[2], 1)"
 
@@ -85,51 +87,77 @@ def test_a_killed_run_is_marked_crashed_and_the_next_one_goes_on(prefect_server,
     assert all(task["state_type"] in ("COMPLETED", "CRASHED") for task in tasks)
 
 
+def left_in(workspace, entry, **facts):
+    """Write the file of a run like `entry`, with no process behind it."""
+    left = replace(entry, **facts)
+    (workspace / FOLDER / f"{left.run}.json").write_text(json.dumps(vars(left)))
+
+
+def entry_of(workspace, run, api="127.0.0.1:4200"):
+    """Return the entry that a run of this process writes."""
+    journal.begin(workspace, run, "assay-improve", api)
+    entry = Entry(**json.loads((workspace / FOLDER / f"{run}.json").read_text()))
+    journal.end(run)
+    return entry
+
+
 def test_a_run_counts_as_dead_only_when_its_lock_and_its_process_are_gone(tmp_path):
-    with at_work(tmp_path, "live", "assay-improve", "127.0.0.1:4200"):
-        (path,) = (tmp_path / FOLDER).glob("*.json")
-        entry = Entry(**json.loads(path.read_text()))
+    entry = entry_of(tmp_path, "run")
+    assert not at_work_in(tmp_path)
+    journal.begin(tmp_path, "live", "assay-improve", "127.0.0.1:4200")
+    with dead(tmp_path) as found:
+        assert found == []
+    left_in(tmp_path, entry, run="same process, no lock")
+    left_in(tmp_path, entry, run="other host", host="elsewhere", pid=1, started=0)
+    left_in(tmp_path, entry, run="reused pid", started=entry.started - 1)
+    left_in(tmp_path, entry, run="before the reboot", boot="another boot")
+    left_in(tmp_path, entry, run="locked", started=entry.started - 1)
+    (tmp_path / FOLDER / "from a newer version.json").write_text('{"format": 2}')
+    with (tmp_path / FOLDER / "locked.json").open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         with dead(tmp_path) as found:
-            assert found == []  # lock held, process here
-
-        def left(name, **facts):
-            text = json.dumps(vars(replace(entry, run=name, **facts)))
-            (tmp_path / FOLDER / f"{name}.json").write_text(text)
-
-        left("same process, no lock")
-        left("other host", host="elsewhere", pid=1, started=0)
-        left("reused pid", started=entry.started - 1)
-        left("before the reboot", boot="another boot")
-        left("locked", started=entry.started - 1)
-        (tmp_path / FOLDER / "from a newer version.json").write_text('{"format": 2}')
-        with (tmp_path / FOLDER / "locked.json").open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            with dead(tmp_path) as found:
-                assert {e.run for e, _ in found} == {"reused pid", "before the reboot"}
-                with dead(tmp_path) as again:
-                    assert again == []  # another start deals with them
-    assert not path.exists()
+            assert {e.run for e, _ in found} == {"reused pid", "before the reboot"}
+            with dead(tmp_path) as again:
+                assert again == []  # another start deals with them
+    journal.end("live")
 
 
 def test_runs_of_another_server_and_runs_that_ended_are_left_as_they_are(prefect_server, tmp_path):
     from prefect import flow
+    from prefect.runtime import flow_run
 
     from flows.left_behind import mark_left_behind, server_name
 
     @flow(name="somebody-elses", persist_result=False)
     def ended():
-        from prefect.runtime import flow_run
-
         return flow_run.id
 
     run = ended()
-    with at_work(tmp_path, run, "assay-improve", server_name()):
-        (path,) = (tmp_path / FOLDER).glob("*.json")
-        text = path.read_text()
-    gone = json.loads(text) | {"started": 0}
-    path.write_text(json.dumps(gone))
-    other = path.with_name("other.json")
-    other.write_text(json.dumps(gone | {"run": "other", "api": "127.0.0.1:1"}))
+    gone = replace(entry_of(tmp_path, run, server_name()), started=0)
+    left_in(tmp_path, gone)
+    left_in(tmp_path, gone, run="other", api="127.0.0.1:1")
+    left_in(tmp_path, gone, run=str(uuid4()))  # the server knows of no such run
     assert mark_left_behind(tmp_path) == []
     assert prefect_server.states()[run] == "COMPLETED"
-    assert other.exists() and not path.exists()
+    assert at_work_in(tmp_path) == {"other"}
+
+
+def test_a_run_that_died_and_is_started_again_does_not_take_itself_for_dead(prefect_server, tmp_path):
+    from prefect import flow
+    from prefect.runtime import flow_run
+
+    from flows.left_behind import ended, our_run, server_name
+
+    @flow(name="again", persist_result=False, on_completion=[ended])
+    def again():
+        left_in(tmp_path, replace(entry_of(tmp_path, flow_run.id, server_name()), started=0))
+        with our_run(tmp_path):
+            assert prefect_server.states()[flow_run.id] == "RUNNING"
+            with dead(tmp_path) as found:
+                assert found == [] and at_work_in(tmp_path) == {flow_run.id}
+        assert at_work_in(tmp_path) == {flow_run.id}  # until Prefect knows the end
+        return flow_run.id
+
+    run = again()
+    assert prefect_server.states()[run] == "COMPLETED"
+    assert not at_work_in(tmp_path)

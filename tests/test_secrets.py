@@ -26,12 +26,13 @@ from pathlib import Path
 from flows.curate import curate, improve
 from flows.left_behind import our_run
 from flows.steps import as_task
-from prefect import flow
+from prefect import flow, get_run_logger
 
 workspace, good, missing, address, secret = sys.argv[1:]
 
 def leak():
-    logging.getLogger("assay").warning("reading with %s", secret)
+    get_run_logger().warning("reading with %s", secret)
+    logging.getLogger("somewhere").error("trying %s", secret)
     try:
         raise ValueError(f"token {secret} refused")
     except ValueError as error:
@@ -108,6 +109,7 @@ def test_the_search_looks_where_the_errors_are(everything):
     database, output = places["Prefect's database"], places["output of the flows"]
     for text in (database, output):
         assert f"{MASK}.csv" in text and f"token {MASK} refused" in output
+    assert f"trying {MASK}" in output
     assert f"reading with {MASK}" in database and f"https://{MASK}@host" in database
     assert codes == [65, 2, 2, 2, 2]
     for name in ("run, missing file", "run, address", "run, inline", "audit, address"):
