@@ -1,6 +1,6 @@
 """The flows through a real Prefect server, work pool and worker, beside the plain run.
 
-    python benchmarks/prefect_worker.py --recipe RECIPE [-o FILE]
+    python benchmarks/prefect_worker.py --recipe RECIPE [--only improve] [--keep FOLDER] [-o FILE]
 
 Starts a server on a free loopback port with a home of its own, creates the process pool, deploys
 prefect.yaml, starts a worker, triggers both deployments, waits for them, compares with `assay run`, and ends
@@ -35,10 +35,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A recipe by a Prefect worker, and as a plain run.")
     parser.add_argument("--recipe", type=Path, required=True)
     parser.add_argument("--only", choices=DEPLOYMENTS, help="run this deployment, not both")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave workspaces and logs here")
     parser.add_argument("-o", "--out", type=Path, help="where the JSON goes, too")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="assay-prefect-") as scratch:
-        facts = compare(asked.recipe.resolve(), Path(scratch), [asked.only] if asked.only else [*DEPLOYMENTS])
+    flows = [asked.only] if asked.only else [*DEPLOYMENTS]
+    if asked.keep:
+        asked.keep.mkdir(parents=True)
+        facts = compare(asked.recipe.resolve(), asked.keep.resolve(), flows)
+    else:
+        with tempfile.TemporaryDirectory(prefix="assay-prefect-") as scratch:
+            facts = compare(asked.recipe.resolve(), Path(scratch), flows)
     text = json.dumps(facts, indent=1, sort_keys=True)
     if asked.out:
         asked.out.write_text(text, "utf-8")

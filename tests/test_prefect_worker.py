@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from flow_data import write_table_recipe
-from prefect_server import end
+from prefect_server import CANARY, end
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,9 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.timeout(420)
 def test_a_worker_runs_the_deployment_to_the_bytes_of_the_plain_run_and_leaves_no_process(tmp_path):
     recipe = write_table_recipe(tmp_path)
+    scratch = tmp_path / "scratch"
     command = [sys.executable, str(ROOT / "benchmarks" / "prefect_worker.py"), "--recipe", str(recipe),
-               "--only", "improve"]
-    env = {**os.environ, "TMPDIR": str(tmp_path)}
+               "--only", "improve", "--keep", str(scratch)]
+    env = {**os.environ, "HF_TOKEN": CANARY, "PREFECT_API_KEY": CANARY, "PREFECT_LOGGING_LEVEL": "DEBUG"}
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                start_new_session=True)
     try:
@@ -31,6 +32,11 @@ def test_a_worker_runs_the_deployment_to_the_bytes_of_the_plain_run_and_leaves_n
     facts = json.loads(out)
     assert facts["states"] == {"improve": "COMPLETED"}
     assert facts["same_bytes"] and facts["processes_left"] == []
+    files = [path for path in scratch.rglob("*") if path.is_file()]
+    assert {"server.log", "worker.log", "prefect.db"} <= {path.name for path in files}
+    assert "Completed" in (scratch / "worker.log").read_text()
+    assert [path for path in files if CANARY.encode() in path.read_bytes()] == []
+    assert CANARY not in problems + out
 
 
 def test_prefect_yaml_names_the_installed_prefect_and_the_flows():
