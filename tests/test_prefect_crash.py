@@ -22,12 +22,12 @@ from flows import journal
 from flows.improve import run_recipe
 from flows.journal import FOLDER, Entry, dead
 
-FLOW = "import sys; from flows.curate import improve; improve(sys.argv[1], sys.argv[2], 1)"
+FLOW = "import sys, flows.curate as f; getattr(f, sys.argv[1])(sys.argv[2], sys.argv[3], 1)"
 
 
-def start(recipe, workspace, server):
+def start(flow, recipe, workspace, server):
     """Start a flow in a process of its own."""
-    command = [sys.executable, "-c", FLOW, str(recipe), str(workspace)]
+    command = [sys.executable, "-c", FLOW, flow, str(recipe), str(workspace)]
     return subprocess.Popen(command, env=server.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                             start_new_session=True)
 
@@ -47,13 +47,13 @@ def crash(server, recipe, workspace, seconds):
     """Kill one of two runs `seconds` after it began, run again; returns what happened and the killed run."""
     from flows.curate import improve
 
-    live, killed = start(recipe, workspace, server), None
+    live, killed = start("curate", recipe, workspace, server), None
     try:
-        until(lambda: len(at_work_in(workspace)) == 1, 60, "the live run to begin")
+        until(lambda: len(at_work_in(workspace)) == 1, 200, "the live run to begin")
         (live_run,) = at_work_in(workspace)
         os.killpg(live.pid, signal.SIGSTOP)  # alive, and still so when the other has died
-        killed = start(recipe, workspace, server)
-        until(lambda: len(at_work_in(workspace)) == 2, 60, "the run to be killed to begin")
+        killed = start("improve", recipe, workspace, server)
+        until(lambda: len(at_work_in(workspace)) == 2, 200, "the run to be killed to begin")
         (killed_run,) = at_work_in(workspace) - {live_run}
         time.sleep(seconds)
         before = server.states()[killed_run]
@@ -62,13 +62,14 @@ def crash(server, recipe, workspace, seconds):
         after = server.states()
         alone = after[live_run] == "RUNNING" and at_work_in(workspace) == {live_run}
         os.killpg(live.pid, signal.SIGCONT)
-        completed = live.wait(120) == 0 and server.states()[live_run] == "COMPLETED"
+        completed = live.wait(300) == 0 and server.states()[live_run] == "COMPLETED"
         assert not at_work_in(workspace)
         return (before, after[killed_run]), done["curated"], alone and completed, (killed_run, killed.pid)
     finally:
         end(live, killed)
 
 
+@pytest.mark.timeout(count(600, 3600))
 def test_a_killed_run_is_marked_crashed_and_the_next_one_goes_on(prefect_server, uninterrupted, tmp_path):
     recipe, fingerprint = uninterrupted
     kills, rng = count(1, 10), random.Random(5)
