@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows import ledger_commands
+from flows import export_commands, ledger_commands
 from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
 from flows.options import (
     DataPath,
@@ -237,6 +237,7 @@ def _version(
 
 register_stages(app)
 ledger_commands.register(app)
+export_commands.register(app)
 
 
 def main() -> None:

@@ -1,0 +1,126 @@
+"""A Hugging Face dataset folder: Parquet shards by split, a card, and a Croissant description beside it.
+
+    DIR/data/train-00000-of-00002.parquet   ...
+    DIR/README.md        the card; its YAML is what `datasets.load_dataset(DIR)` reads
+    DIR/croissant.json
+
+The folder is built under another name beside DIR and renamed when it is whole, so DIR is never half written.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.dataset import SPLITS, Dataset
+from pipeline.export.about import About
+from pipeline.export.card import card
+from pipeline.export.croissant import description, json_text
+from pipeline.export.features import classes, published
+from pipeline.export.origin import Origin
+from pipeline.files import Corrupt, read_parquet, sync
+from pipeline.recipe import RecipeError
+
+SHARD_BYTES = 500_000_000  # of Arrow memory a file, as `datasets` shards
+GROUP_BYTES = 100_000_000  # of Arrow memory a row group, so that viewers can show a page without the file
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split's files. `n_bytes` is its size in memory as `datasets` counts it."""
+
+    name: str
+    n_rows: int
+    n_bytes: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A folder that was written."""
+
+    folder: Path
+    splits: tuple[Split, ...]
+    download_bytes: int
+
+
+def export_hf(
+    origin: Origin, folder: Path, about: About | None = None, shard_bytes: int = SHARD_BYTES
+) -> Exported:
+    """Write the dataset into an empty or new folder and return what was written.
+
+    Every column is kept, row ids and lineage too; labels are kept by name. Raises `RecipeError` when the
+    folder is not empty or huggingface_hub, which writes the card's YAML, is missing.
+    """
+    about = about or About()
+    if not about.pretty_name:
+        about = about.model_copy(update={"pretty_name": folder.resolve().name})
+    _refuse_unless_empty(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = folder.parent / f".{folder.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        splits = _write_splits(origin.dataset, scratch, shard_bytes)
+        size = sum((scratch / name).stat().st_size for split in splits for name in split.files)
+        (scratch / "README.md").write_text(card(origin, about, splits, size), "utf-8")
+        described = description(scratch, about)
+        (scratch / "croissant.json").write_text(json_text(described), "utf-8")
+        for path in sorted(p for p in scratch.rglob("*")):
+            sync(path)
+        try:
+            scratch.rename(folder)  # onto an empty folder or none, else the system refuses
+        except OSError:
+            _refuse_unless_empty(folder)  # somebody else wrote into it meanwhile
+            raise
+        sync(folder.parent)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Exported(folder, splits, size)
+
+
+def _refuse_unless_empty(folder: Path) -> None:
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise RecipeError(f"{folder}: not a folder (name a new or an empty one)")
+    if folder.is_dir() and any(os.scandir(folder)):
+        raise RecipeError(f"{folder}: not empty (name a new or an empty folder, or delete it)")
+
+
+def _write_splits(data: Dataset, folder: Path, shard_bytes: int) -> tuple[Split, ...]:
+    (folder / "data").mkdir(parents=True)
+    label, names = data.roles.label, classes(data)
+    out = []
+    for split in SPLITS:
+        table = published(data.where(data.splits == split).table)
+        if not table.num_rows:
+            continue
+        shards = min(max(-(-table.nbytes // shard_bytes), 1), table.num_rows)
+        files = [f"data/{split}-{k:05d}-of-{shards:05d}.parquet" for k in range(shards)]
+        for k, name in enumerate(files):
+            start, end = (table.num_rows * i // shards for i in (k, k + 1))
+            _write_shard(folder / name, table.slice(start, end - start))
+        read = pa.concat_tables([read_parquet(folder / name) for name in files])  # what a reader gets
+        if not read.equals(table):
+            raise Corrupt(f"{folder}: {split} reads back other rows than were written; export again")
+        coded = read if names is None else _coded(read, str(label))
+        out.append(Split(split, table.num_rows, coded.nbytes, tuple(files)))
+    if not out:
+        raise RecipeError("the dataset has no rows; there is nothing to export")
+    return tuple(out)
+
+
+def _write_shard(path: Path, table: pa.Table) -> None:
+    rows = max(table.num_rows * GROUP_BYTES // max(table.nbytes, GROUP_BYTES), 1)
+    pq.write_table(table, path, compression="zstd", row_group_size=rows, write_page_checksum=True,
+                   write_page_index=True)  # fmt: skip
+
+
+def _coded(table: pa.Table, label: str) -> pa.Table:
+    """Return the table with codes in place of class names: what `datasets` holds in memory."""
+    codes = table[label].dictionary_encode().combine_chunks()
+    indices = codes.indices if isinstance(codes, pa.DictionaryArray) else codes
+    return table.set_column(table.column_names.index(label), label, indices.cast(pa.int64()))
