@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finetune.loss import weighted_trainer
+from finetune.history import save_history
 from finetune.lower import LowerStates, cacheable, compute_states, freeze_lower, without_lower
 from finetune.quiet import has_bf16, training_room
 from finetune.settings import Training
@@ -18,7 +19,7 @@ from finetune.texts import by_length, encode, load_tokenizer, model_folder
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainerState
 
 PREDICT_ROWS = 64  # rows of one forward pass when predicting
 
@@ -58,12 +59,13 @@ def tune(
                     stack.enter_context(without_lower(model, frozen))
                 else:
                     states = None
-            history = _train(
+            state, best_loss = _train(
                 model, tokenizer, rows, [train, validation], states, training, seed, scratch, bf16
             )
         model.save_pretrained(folder)
+        tokenizer.model_max_length = training.max_tokens  # so that whoever cuts long texts cuts them as we do
         tokenizer.save_pretrained(folder)
-    return history
+        return save_history(state, best_loss, folder)
 
 
 def wants_bf16(training: Training) -> bool:
@@ -156,7 +158,7 @@ def _train(
     seed: int,
     scratch: str,
     bf16: bool,
-) -> list[dict[str, float]]:
+) -> tuple[TrainerState, float]:
     import torch
     from transformers import PrinterCallback, TrainingArguments
 
@@ -186,9 +188,7 @@ def _train(
     trainer.train()
     best.restore(model)  # type: ignore[attr-defined]
     model.to("cpu")
-    kept = ("epoch", "loss", "eval_loss", "grad_norm", "learning_rate")
-    lines = [line for line in trainer.state.log_history if "loss" in line or "eval_loss" in line]
-    return [{k: round(float(v), 6) for k, v in line.items() if k in kept} for line in lines]
+    return trainer.state, best.loss  # type: ignore[attr-defined]
 
 
 def best_epoch(patience: int | None) -> TrainerCallback:

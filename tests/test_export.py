@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import make_table, make_text
-from loop_data import write_recipe
+from conftest import make_table, make_text, table_rows
+from front_door import assay
 from promises import count, record
 
 from pipeline.dataset import OWN_COLUMNS, SPLITS, Dataset, Roles
@@ -21,15 +21,7 @@ from pipeline.export import About, Origin, describe_files, export_hf
 from pipeline.ingest import RoleNames, Source, ingest
 from pipeline.recipe import RecipeError
 
-ASSAY = str(Path(sys.executable).parent / "assay")
 ODD = ["NO", "12:30", "0777", "null", "1e5", "a: b", "- x", "---", "é🙂", "<b>&|`", "two\nlines", "\u2028", " "]
-
-
-def assay(*arguments, cwd, ok=True):
-    done = subprocess.run([ASSAY, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, env={**os.environ, "HF_HUB_OFFLINE": "1"})  # fmt: skip
-    assert not ok or done.returncode == 0, done.stderr
-    return done
 
 
 def hub(folder, tmp_path):
@@ -201,40 +193,68 @@ def test_a_failed_export_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+RECIPE = """
+[data]
+path = "rows.jsonl"
+columns = ["colour", "x", "y"]
+label = "label"
+id = "row_id"
+split = "split"
+modality = "tabular"
+[[stages]]
+use = "clean"
+[[stages]]
+use = "duplicates"
+[loop]
+rounds = 1
+replicates = 5
+"""
+
+
 @pytest.fixture(scope="module")
 def worked(tmp_path_factory):
-    """A folder with a run of one round in workspace `w`."""
+    """A folder with a table and a run of one round in workspace `w`."""
+    from flows.improve import run_recipe
+
     folder = tmp_path_factory.mktemp("export")
-    recipe = write_recipe(folder, rounds=1)
-    assay("run", recipe, "-w", "w", "-q", cwd=folder)
+    (folder / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in table_rows()))
+    (folder / "recipe.toml").write_text(RECIPE)
+    run_recipe(folder / "recipe.toml", folder / "w", [], 1, lambda line: None)
     return folder
 
 
-def test_the_command_exports_the_newest_run_with_its_curation(worked, tmp_path):
+def test_the_command_exports_the_newest_run_with_its_curation(worked, tmp_path, monkeypatch, capsys):
     from pipeline.store import Store
 
+    monkeypatch.chdir(worked)
     out = tmp_path / "out"
-    facts = json.loads(assay("export", "hf", out, "-w", "w", "--json", "-q", cwd=worked).stdout)
-    store = Store(worked / "w")
+    code, said, _ = assay(capsys, "export", "hf", out, "-w", "w", "--json", "-q")
+    facts, store = json.loads(said), Store(worked / "w")
     curated = store.load(store.run_facts(1)["facts"]["curated"])
-    assert facts["run"] == 1 and facts["fingerprint"] == curated.fingerprint
+    assert code == 0 and facts["run"] == 1 and facts["fingerprint"] == curated.fingerprint
     assert sum(facts["rows"].values()) == curated.n_rows
     assert rows_by_hub(out, tmp_path) == curated.table.to_pylist()
     text = (out / "README.md").read_text("utf-8")
-    assert "| duplicates | exact_duplicate | 1 |" in text and "points of macro_f1" in text
+    told = [line.split(" | ") for line in text.splitlines() if line.startswith("| duplicates |")]
+    dropped = store.load(store.run_facts(1)["facts"]["root"]).n_rows - curated.n_rows
+    assert dropped and sum(int(cells[2].strip() or 0) for cells in told) == dropped
+    assert "points of macro_f1" in text
     assert "license: unknown" in text and "The licence is unknown" in text
-    short = curated.fingerprint[:10]
-    done = assay("export", "hf", tmp_path / "again", "--snapshot", short, "-w", "w", "--license", "mit", cwd=worked)
-    assert done.stderr == "" and "| duplicates |" in (tmp_path / "again" / "README.md").read_text("utf-8")
+    again = tmp_path / "again"
+    _, _, told = assay(capsys, "export", "hf", again, "--snapshot", curated.fingerprint[:10], "-w", "w",
+                       "--license", "mit")  # fmt: skip
+    assert told == "" and "| duplicates |" in (again / "README.md").read_text("utf-8")
 
 
-def test_the_command_exports_a_file_and_describes_it(worked, tmp_path):
-    done = assay("export", "hf", tmp_path / "o", "rows.jsonl", "--id-column", "id", "-w", tmp_path / "w", cwd=worked)
-    assert "text" in done.stderr and "nothing is known of its curation" in (tmp_path / "o/README.md").read_text()
-    assert hub(tmp_path / "o", tmp_path)["test"].num_rows == 60
+def test_the_command_exports_a_file_and_describes_it(worked, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(worked)
+    _, _, told = assay(capsys, "export", "hf", tmp_path / "o", "rows.jsonl", "-w", tmp_path / "w")
+    assert "label" in told and "nothing is known of its curation" in (tmp_path / "o/README.md").read_text()
+    assert hub(tmp_path / "o", tmp_path)["test"].num_rows == 18
     (tmp_path / "o" / "croissant.json").unlink()
-    made = assay("export", "croissant", tmp_path / "o", "--license", "mit", cwd=worked).stdout.strip()
-    assert made == f"{tmp_path}/o/croissant.json" and len(rows_by_croissant(made)[0]) == 229
+    _, made, _ = assay(capsys, "export", "croissant", tmp_path / "o", "--license", "mit")
+    assert made.strip() == f"{tmp_path}/o/croissant.json"
+    assert len(rows_by_croissant(made.strip())[0]) == len(table_rows())
 
 
 @pytest.mark.parametrize(
@@ -252,11 +272,12 @@ def test_the_command_exports_a_file_and_describes_it(worked, tmp_path):
         (("croissant", "bad.parquet"), 65, "not readable as Parquet"),
     ],
 )
-def test_an_error_is_one_line_with_its_exit_code(arguments, code, says, worked):
+def test_an_error_is_one_line_with_its_exit_code(arguments, code, says, worked, monkeypatch, capsys):
+    monkeypatch.chdir(worked)
     (worked / "bad.parquet").write_bytes(b"PAR1 no")
-    done = assay("export", *arguments, cwd=worked, ok=False)
-    assert done.returncode == code and done.stdout == "" and "Traceback" not in done.stderr, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    exit_code, out, told = assay(capsys, "export", *arguments)
+    assert (exit_code, out) == (code, ""), told
+    errors = [line for line in told.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and says in errors[0]
     assert not (worked / "x").exists() and not (worked / "nowhere").exists()
 

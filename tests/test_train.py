@@ -260,3 +260,33 @@ def test_a_folder_without_a_model_is_named(engine, tmp_path):
         )
     with pytest.raises(ValueError, match="no model that Assay trained"):
         load(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("method", ["partial", "full"])
+def test_transformers_itself_loads_the_folder_and_predicts_the_same(method, encoder, engine, tmp_path):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+    long = " ".join(["ball1"] * 100)  # cut at max_tokens by both
+    data = dataset([{**r, "text": r["text"] + long * (i % 9 == 0)} for i, r in enumerate(rows(60))])
+    model = fit(data, settings(method, encoder, layers=1), engine, 0, tmp_path / "m")
+    network = AutoModelForSequenceClassification.from_pretrained(tmp_path / "m")
+    assert network.config.id2label == dict(enumerate(KINDS))
+    assert network.config.label2id == {kind: i for i, kind in enumerate(KINDS)}
+    assert AutoTokenizer.from_pretrained(tmp_path / "m").model_max_length == 32
+    classify = pipeline("text-classification", model=str(tmp_path / "m"), truncation=True, top_k=None)
+    said = [{one["label"]: one["score"] for one in row} for row in classify(data.frame["text"].tolist())]
+    theirs = np.array([[row[kind] for kind in KINDS] for row in said])
+    np.testing.assert_allclose(theirs, model.predict(data, engine), atol=1e-5)
+
+
+def test_the_folder_tells_what_happened_and_no_clock(encoder, engine, tmp_path):
+    from transformers import TrainerState
+
+    fit(dataset(rows(60)), settings("full", encoder), engine, 0, tmp_path / "m")
+    state = TrainerState.load_from_json(str(tmp_path / "m" / "trainer_state.json"))
+    losses = [line["eval_loss"] for line in state.log_history if "eval_loss" in line]
+    results = json.loads((tmp_path / "m" / "all_results.json").read_text())
+    assert results["epoch"] == 2.0 and results["eval_loss"] == min(losses) and results["train_loss"] > 0
+    fit(dataset(rows(60)), settings("full", encoder), engine, 0, tmp_path / "again")
+    for name in ("trainer_state.json", "all_results.json", "assay_dataset.json"):
+        assert (tmp_path / "m" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
