@@ -1,4 +1,4 @@
-"""What happened in training, in the files that `transformers` users look for: nothing that a clock decides."""
+"""What happened in training, in the files that `transformers` users look for; no clock enters them."""
 
 from __future__ import annotations
 

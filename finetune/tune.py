@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finetune.loss import weighted_trainer
 from finetune.history import save_history
+from finetune.loss import weighted_trainer
 from finetune.lower import LowerStates, cacheable, compute_states, freeze_lower, without_lower
 from finetune.quiet import has_bf16, training_room
 from finetune.settings import Training

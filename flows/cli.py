@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows import export_commands, ledger_commands
+from flows import doctor, export_commands, ledger_commands, plan_command
 from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
 from flows.options import (
     DataPath,
@@ -238,6 +238,8 @@ def _version(
 register_stages(app)
 ledger_commands.register(app)
 export_commands.register(app)
+doctor.register(app)
+plan_command.register(app)
 
 
 def main() -> None:

@@ -33,11 +33,6 @@ def open_data(recipe: Recipe, store: Store) -> Opened:
 def open_plan(data: Data, seed: int, store: Store) -> Opened:
     """Return the data of a plan, ingested when it is new."""
     sources = _sources(data)
-    key = Key("ingest", {
-        "files": input_digest(sources), "sources": [(s.name, s.columns) for s in sources], "seed": seed,
-        "settings": data.model_copy(update={"path": None, "sources": ()}).model_dump(mode="json"),
-        "code": code_parts("pipeline.ingest", "pipeline.modalities", "pipeline.minhash"),
-    })  # fmt: skip
 
     def read(folder: Path) -> dict[str, Any]:
         done = ingest(
@@ -50,9 +45,19 @@ def open_plan(data: Data, seed: int, store: Store) -> Opened:
         write_parquet(folder / "quarantine.parquet", done.quarantine)
         return {"root": store.save(done.dataset), "guesses": done.guesses, "notes": done.notes}
 
-    folder, facts = store.artifact(key, read)
+    folder, facts = store.artifact(ingest_key(data, seed), read)
     quarantine = read_parquet(folder / "quarantine.parquet").to_pylist()
     return Opened(store.load(facts["root"]), facts["guesses"], facts["notes"], quarantine)
+
+
+def ingest_key(data: Data, seed: int) -> Key:
+    """Return all that reading depends on: files, settings, seed, code."""
+    sources = _sources(data)
+    return Key("ingest", {
+        "files": input_digest(sources), "sources": [(s.name, s.columns) for s in sources], "seed": seed,
+        "settings": data.model_copy(update={"path": None, "sources": ()}).model_dump(mode="json"),
+        "code": code_parts("pipeline.ingest", "pipeline.modalities", "pipeline.minhash"),
+    })  # fmt: skip
 
 
 def _sources(data: Data) -> list[Source]:

@@ -1,4 +1,4 @@
-"""The command line called in this process: seconds less than a process of its own, the same code from the entry on."""
+"""The command line called in this process: the same code from the entry on, without a new interpreter."""
 
 from __future__ import annotations
 

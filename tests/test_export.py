@@ -15,13 +15,15 @@ import pytest
 from conftest import make_table, make_text, table_rows
 from front_door import assay
 from promises import count, record
+from table_run import write_table_recipe
 
 from pipeline.dataset import OWN_COLUMNS, SPLITS, Dataset, Roles
 from pipeline.export import About, Origin, describe_files, export_hf
 from pipeline.ingest import RoleNames, Source, ingest
 from pipeline.recipe import RecipeError
 
-ODD = ["NO", "12:30", "0777", "null", "1e5", "a: b", "- x", "---", "é🙂", "<b>&|`", "two\nlines", "\u2028", " "]
+ODD = ["NO", "12:30", "0777", "null", "1e5", "a: b", "- x", "---", "é🙂", "<b>&|`", "two\nlines", "\u2028",
+       " "]
 
 
 def hub(folder, tmp_path):
@@ -140,8 +142,10 @@ def test_large_splits_are_cut_into_numbered_shards(tmp_path):
 
 
 def test_croissant_has_no_warning_once_the_publisher_has_spoken(tmp_path):
-    said = About(license="https://spdx.org/licenses/MIT.html", version="1.0.0", published="2026-11-23",
-                 citation="Doe, 2026", language=("en",), tags=("news",), url="https://example.org/x")  # fmt: skip
+    said = About(
+        license="https://spdx.org/licenses/MIT.html", version="1.0.0", published="2026-11-23",
+        citation="Doe, 2026", language=("en",), tags=("news",), url="https://example.org/x",
+    )  # fmt: skip
     export_hf(Origin(make_text()), tmp_path / "a", said)
     assert rows_by_croissant(tmp_path / "a" / "croissant.json")[1] == []
     export_hf(Origin(make_text()), tmp_path / "b")
@@ -150,8 +154,8 @@ def test_croissant_has_no_warning_once_the_publisher_has_spoken(tmp_path):
 
 
 def test_croissant_describes_one_file_and_nested_columns(tmp_path):
-    rows = [{"row_id": str(i), "messages": [{"role": "user", "content": f"é{i}"}, {"role": "bot", "content": ""}],
-             "meta": {"lang": "en", "n": i}} for i in range(3)]  # fmt: skip
+    turns = [{"role": "user", "content": "é"}, {"role": "bot", "content": ""}]
+    rows = [{"row_id": str(i), "messages": turns, "meta": {"lang": "en", "n": i}} for i in range(3)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "chat.parquet")
     made = describe_files(tmp_path / "chat.parquet", About())
     assert made == tmp_path / "croissant.json"
@@ -193,33 +197,13 @@ def test_a_failed_export_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-RECIPE = """
-[data]
-path = "rows.jsonl"
-columns = ["colour", "x", "y"]
-label = "label"
-id = "row_id"
-split = "split"
-modality = "tabular"
-[[stages]]
-use = "clean"
-[[stages]]
-use = "duplicates"
-[loop]
-rounds = 1
-replicates = 5
-"""
-
-
 @pytest.fixture(scope="module")
 def worked(tmp_path_factory):
     """A folder with a table and a run of one round in workspace `w`."""
     from flows.improve import run_recipe
 
     folder = tmp_path_factory.mktemp("export")
-    (folder / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in table_rows()))
-    (folder / "recipe.toml").write_text(RECIPE)
-    run_recipe(folder / "recipe.toml", folder / "w", [], 1, lambda line: None)
+    run_recipe(write_table_recipe(folder), folder / "w", [], 1, lambda line: None)
     return folder
 
 
@@ -286,8 +270,9 @@ def test_without_huggingface_hub_the_line_to_install_it_is_told(tmp_path):
     code = ("import sys; sys.modules['huggingface_hub'] = None\n"
             "from conftest import make_text\nfrom pipeline.export import Origin, export_hf\n"
             "from pathlib import Path\nexport_hf(Origin(make_text()), Path(sys.argv[1]))")  # fmt: skip
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")], capture_output=True, text=True,
-                          cwd=Path(__file__).parent, env={**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}"})  # fmt: skip # noqa: E501
+                          env={**os.environ, "PYTHONPATH": path})  # fmt: skip
     assert 'pip install "assay[export]"' in done.stderr and not (tmp_path / "out").exists()
 
 

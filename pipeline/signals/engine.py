@@ -174,6 +174,10 @@ class Signals:
     def _given(self, name: str) -> Given | None:
         return next((g for g in reversed(self.engine.given) if g.name == name and g.fits(self.data)), None)
 
+    def row_key(self, signal: Signal) -> str:
+        """Return what the lines of a row signal are cached under, whatever the rows."""
+        return _hash(self._row_parts(signal))
+
     def _row_parts(self, signal: Signal) -> dict[str, Any]:
         """Everything but the rows."""
         code = (type(signal).__module__, f"pipeline.modalities.{self.data.modality}", *signal.code)
@@ -208,7 +212,7 @@ class Signals:
     def _compute_rows(self, signal: Signal, given: dict[str, Any]) -> pa.Table:
         """Compute only the contents that the cache does not hold; equal contents are computed once."""
         cache, engine, data = self.engine.cache, self.engine, self.data
-        keys, row_key = content_keys(data.content), _hash(self._row_parts(signal))
+        keys, row_key = content_keys(data.content), self.row_key(signal)
         known = cache.load_rows(signal.name, row_key) if cache else None
         have = set() if known is None else set(known["content"].to_pylist())
         first: dict[str, int] = {}
