@@ -8,6 +8,7 @@ from typing import Any
 
 from finetune.loop import run_key
 from finetune.settings import Training
+from pipeline.commit import MANIFEST
 from pipeline.dataset import Dataset
 from pipeline.hashing import content_keys
 from pipeline.ingest.source import files_of
@@ -18,7 +19,7 @@ from pipeline.signals import signals as known_signals
 from pipeline.signals.engine import Engine
 from pipeline.source import ingest_key
 from pipeline.stage import Stage, stages
-from pipeline.store import MANIFEST, Store
+from pipeline.store import Store
 
 
 def plan_run(recipe: Path, workspace: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:

@@ -246,7 +246,7 @@ def test_the_command_exports_a_file_and_describes_it(worked, tmp_path, monkeypat
     [
         (("hf", "x", "-w", "nowhere"), 2, "no workspace there"),
         (("hf", "x", "-w", "w", "--run", "7"), 2, "no run 7; there are 1"),
-        (("hf", "x", "-w", "w", "--snapshot", "zz"), 2, "no snapshot 'zz'"),
+        (("hf", "x", "-w", "w", "--snapshot", "zz0000"), 2, "no snapshot 'zz0000'"),
         (("hf", "x", "-w", "w", "--run", "1", "--snapshot", "a"), 2, "name one of"),
         (("hf", "w", "-w", "w"), 2, "w: not empty"),
         (("hf", "x", "-w", "w", "--dataset-version", "one"), 2, "version"),

@@ -44,9 +44,9 @@ def is_loopback(host: str) -> bool:
 
 def _prefect() -> Iterator[Check]:
     try:
-        from prefect.settings import get_current_settings
+        from prefect.settings import Settings
 
-        settings = get_current_settings()
+        settings = Settings()
     except Exception as error:  # a broken install or profile raises anything; that is what is to be told
         why = (str(error) or repr(error)).splitlines()[0]
         yield Check(

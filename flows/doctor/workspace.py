@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from flows.doctor import Check
+from pipeline.files import Corrupt
+from pipeline.locks import LOCKS, locked
+from pipeline.store import HEAD, Store
 
 AREA = "workspace"
 
@@ -74,31 +76,26 @@ def _flock(scratch: Path) -> Check:
 
 
 def _head(root: Path) -> Check:
-    path = root / "HEAD"
-    if not path.exists():
-        return Check(AREA, "HEAD", "ok", "none yet: no run was finished here")
+    path = root / HEAD
     try:
-        pointer = json.loads(path.read_text("utf-8"))
-        number = int(pointer["run"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return Check(
-            AREA, "HEAD", "fail", f"{path} cannot be read", "delete it; the next run writes it again"
-        )
-    if not (root / "runs" / str(number) / "manifest.json").is_file():
-        return Check(
-            AREA, "HEAD", "fail", f"run {number} is missing", f"delete {path}; the next run writes it"
-        )
-    return Check(AREA, "HEAD", "ok", f"run {number}, snapshot {str(pointer.get('snapshot'))[:12]}")
+        pointer = Store(root).head()
+    except (Corrupt, OSError) as error:
+        return Check(AREA, HEAD, "fail", str(error), f"delete {path}; the next run writes it again")
+    if not pointer:
+        return Check(AREA, HEAD, "ok", "none yet: no run was finished here")
+    number = pointer.get("run")
+    if number is not None and number not in Store(root).runs():
+        return Check(AREA, HEAD, "fail", f"run {number} is missing", f"delete {path}; the next run writes it")
+    return Check(AREA, HEAD, "ok", f"run {number}, snapshot {str(pointer.get('snapshot'))[:12]}")
 
 
 def _busy(root: Path) -> Check:
-    path = root / "lock"
-    if not path.is_file():
-        return Check(AREA, "in use", "ok", "by nobody")
-    with path.open("r", encoding="utf-8") as file:
+    path = root / LOCKS / "run"
+    if path.is_file():
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with locked(path, fcntl.LOCK_SH | fcntl.LOCK_NB):
+                pass
         except BlockingIOError:
-            holder = file.read().strip() or "unknown"
-            return Check(AREA, "in use", "warn", f"by process {holder}", "wait for it to finish its commit")
+            found = f"by another run: {path.read_text('utf-8') or 'unknown'}"
+            return Check(AREA, "in use", "warn", found, "wait for it to end, or end it")
     return Check(AREA, "in use", "ok", "by nobody")

@@ -19,12 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.dataset import SPLITS, Dataset
+from pipeline.durable import sync
 from pipeline.export.about import About
 from pipeline.export.card import card
 from pipeline.export.croissant import description, json_text
 from pipeline.export.features import classes, published
 from pipeline.export.origin import Origin
-from pipeline.files import Corrupt, read_parquet, sync
+from pipeline.files import Corrupt, full_disk, read_parquet
 from pipeline.recipe import RecipeError
 
 SHARD_BYTES = 500_000_000  # of Arrow memory a file, as `datasets` shards
@@ -56,7 +57,8 @@ def export_hf(
     """Write the dataset into an empty or new folder and return what was written.
 
     Every column is kept, row ids and lineage too; labels are kept by name. Raises `RecipeError` when the
-    folder is not empty or huggingface_hub, which writes the card's YAML, is missing.
+    folder is not empty or huggingface_hub, which writes the card's YAML, is missing,
+    `OSError` naming the folder when the disk is full.
     """
     about = about or About()
     if not about.pretty_name:
@@ -78,6 +80,8 @@ def export_hf(
             _refuse_unless_empty(folder)  # somebody else wrote into it meanwhile
             raise
         sync(folder.parent)
+    except OSError as error:
+        raise full_disk(error, folder) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Exported(folder, splits, size)

@@ -10,8 +10,10 @@ import pyarrow as pa
 
 from pipeline.dataset import Dataset
 from pipeline.files import read_parquet
+from pipeline.history import find, run_facts
 from pipeline.ledger import LEDGER
-from pipeline.store import MANIFEST, NotFound, Store
+from pipeline.store import Store
+from pipeline.undo import snapshot
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +21,7 @@ class Origin:
     """A dataset and what the workspace knows of its making.
 
     run : number of the run that made it, None for data that no run made.
-    root : the run's data as it was read. stages : what ran on it. ledger : every edit of the run.
+    root : the run's data as it was read. stages : whose edits made it. ledger : every edit of the run.
     final : the run's evaluation on held-out rows.
     """
 
@@ -33,34 +35,23 @@ class Origin:
 
 def of_run(store: Store, number: int | None = None) -> Origin:
     """Return the curated dataset of a run, the newest by default. Raises `NotFound`."""
-    numbers = store.runs()
-    if not numbers:
-        raise NotFound(
-            f"workspace {store.root} holds no run yet (start one with: assay run RECIPE, or name DATA)"
-        )
-    n = numbers[-1] if number is None else number
-    if n not in numbers:
-        raise NotFound(f"no run {n}; there are {', '.join(map(str, numbers))}")
-    facts, folder = store.run_facts(n)["facts"], store.root / "runs" / str(n)
-    evaluation = folder / "evaluation.json"
+    facts = run_facts(store, number)
+    folder = store.root / "runs" / str(facts["run"])
+    ledger, evaluation = folder / LEDGER, folder / "evaluation.json"
     return Origin(
-        dataset=store.load(facts["curated"]), run=n, root=store.load(facts["root"]),
-        stages=tuple(dict.fromkeys(s["stage"] for s in facts["stages"])),
-        ledger=read_parquet(folder / LEDGER),
+        dataset=store.load(facts["curated"]), run=facts["run"], root=store.load(facts["root"]),
+        stages=tuple(dict.fromkeys(entry["stage"] for entry in facts["applied"])),
+        ledger=read_parquet(ledger) if ledger.exists() else None,
         final=json.loads(evaluation.read_text("utf-8")) if evaluation.exists() else None,
     )  # fmt: skip
 
 
-def of_snapshot(store: Store, fingerprint: str) -> Origin:
-    """Return a snapshot by its fingerprint or the beginning of it; with its run, if one curated it.
+def of_snapshot(store: Store, name: str) -> Origin:
+    """Return a snapshot by a run's number, `root` or a fingerprint; with its run, if one left it.
 
-    Raises `NotFound` when none, or more than one, begins so.
+    Raises `NotFound` when there is none, or several begin so.
     """
-    known = sorted(p.parent.name for p in (store.root / "datasets").glob(f"*/{MANIFEST}"))
-    fits = [name for name in known if fingerprint and name.startswith(fingerprint)]
-    if len(fits) != 1:
-        many = f"{len(fits)} snapshots begin with" if fits else "no snapshot"
-        told = ", ".join(name[:12] for name in (fits or known)[:8]) or "none yet"
-        raise NotFound(f"{many} {fingerprint!r} in {store.root} (there are: {told})")
-    made_by = [n for n in store.runs() if store.run_facts(n)["facts"]["curated"] == fits[0]]
-    return of_run(store, made_by[-1]) if made_by else Origin(store.load(fits[0]))
+    fingerprint, run, _ = find(store, name)
+    if run is not None and run_facts(store, run)["curated"] == fingerprint:
+        return of_run(store, run)
+    return Origin(snapshot(store, fingerprint))
