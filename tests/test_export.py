@@ -16,6 +16,7 @@ from conftest import make_table, make_text, table_rows
 from front_door import assay
 from promises import count, record
 from table_run import write_table_recipe
+from tiny import KINDS, dataset, rows, save_tiny_encoder
 
 from pipeline.dataset import OWN_COLUMNS, SPLITS, Dataset, Roles
 from pipeline.export import About, Origin, describe_files, export_hf
@@ -280,3 +281,22 @@ def test_own_columns_are_explained():
     from pipeline.export.croissant import MEANINGS
 
     assert set(OWN_COLUMNS) < set(MEANINGS)
+
+
+def test_the_probe_s_folder_is_read_by_the_lines_that_the_docs_give(tmp_path, monkeypatch):
+    from finetune.settings import Training
+    from finetune.train import fit
+    from pipeline.signals.engine import Engine
+
+    page = (Path(__file__).parent.parent / "docs" / "export.md").read_text("utf-8")
+    snippet = page.split("```python\n")[2].split("```")[0]
+    assert "finetune.train" in snippet
+    small = {"encoder": str(save_tiny_encoder(tmp_path / "encoder")), "max_tokens": 32}
+    fit(dataset(rows(30)), Training(method="probe"), Engine({"embeddings": small}), 0, tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    *lines, last = snippet.strip().splitlines()
+    named: dict = {}
+    exec("\n".join(lines), named)
+    classes, probabilities = eval(last.split("#")[0], named)
+    assert classes == KINDS and probabilities.shape == (1, 3)
+    assert abs(probabilities.sum() - 1) < 1e-9

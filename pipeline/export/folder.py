@@ -88,6 +88,8 @@ def export_hf(
 
 
 def _refuse_unless_empty(folder: Path) -> None:
+    if folder.resolve() == Path.cwd():
+        raise RecipeError(f"{folder}: the current folder would be replaced (name a new one)")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise RecipeError(f"{folder}: not a folder (name a new or an empty one)")
     if folder.is_dir() and any(os.scandir(folder)):
@@ -96,31 +98,35 @@ def _refuse_unless_empty(folder: Path) -> None:
 
 def _write_splits(data: Dataset, folder: Path, shard_bytes: int) -> tuple[Split, ...]:
     (folder / "data").mkdir(parents=True)
-    label, names = data.roles.label, classes(data)
+    label = data.roles.label if classes(data) is not None else None
     out = []
     for split in SPLITS:
-        table = published(data.where(data.splits == split).table)
-        if not table.num_rows:
+        table = data.where(data.splits == split).table
+        n = table.num_rows
+        if not n:
             continue
-        shards = min(max(-(-table.nbytes // shard_bytes), 1), table.num_rows)
+        shards = min(-(-table.nbytes // shard_bytes), n)
         files = [f"data/{split}-{k:05d}-of-{shards:05d}.parquet" for k in range(shards)]
-        for k, name in enumerate(files):
-            start, end = (table.num_rows * i // shards for i in (k, k + 1))
-            _write_shard(folder / name, table.slice(start, end - start))
-        read = pa.concat_tables([read_parquet(folder / name) for name in files])  # what a reader gets
-        if not read.equals(table):
-            raise Corrupt(f"{folder}: {split} reads back other rows than were written; export again")
-        coded = read if names is None else _coded(read, str(label))
-        out.append(Split(split, table.num_rows, coded.nbytes, tuple(files)))
+        edges = [n * k // shards for k in range(shards + 1)]
+        sizes = [
+            _write_shard(folder / name, published(table.slice(start, end - start)), label)
+            for name, start, end in zip(files, edges, edges[1:], strict=False)
+        ]
+        out.append(Split(split, n, sum(sizes), tuple(files)))
     if not out:
         raise RecipeError("the dataset has no rows; there is nothing to export")
     return tuple(out)
 
 
-def _write_shard(path: Path, table: pa.Table) -> None:
+def _write_shard(path: Path, table: pa.Table, label: str | None) -> int:
+    """Write a file, read it back, and return its size in memory as `datasets` counts it."""
     rows = max(table.num_rows * GROUP_BYTES // max(table.nbytes, GROUP_BYTES), 1)
     pq.write_table(table, path, compression="zstd", row_group_size=rows, write_page_checksum=True,
                    write_page_index=True)  # fmt: skip
+    read = read_parquet(path)
+    if not read.equals(table):
+        raise Corrupt(f"{path}: reads back other rows than were written; export again")
+    return (read if label is None else _coded(read, label)).nbytes
 
 
 def _coded(table: pa.Table, label: str) -> pa.Table:
