@@ -161,6 +161,9 @@ def test_croissant_describes_one_file_and_nested_columns(tmp_path):
     made = describe_files(tmp_path / "chat.parquet", About())
     assert made == tmp_path / "croissant.json"
     assert rows_by_croissant(made)[0] == rows
+    fields = {f["name"]: f for f in json.loads(made.read_text())["recordSet"][0]["field"]}
+    assert fields["messages"]["isArray"] and fields["messages"]["arrayShape"] == "-1"
+    assert "isArray" not in fields["meta"] and fields["row_id"]["dataType"] == "sc:Text"
     with pytest.raises(RecipeError, match="already there"):
         describe_files(tmp_path, About())
 
