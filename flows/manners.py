@@ -44,11 +44,19 @@ def guarded(app: Callable[..., Any]) -> NoReturn:
         if show:
             show()
         else:
-            for line in str(error.args[0] if error.args else error).splitlines() or [type(error).__name__]:
+            for line in _lines(error):
                 say(f"error: {line}")
         code = known
     sys.stdout.flush()
     sys.exit(code)
+
+
+def _lines(error: Exception) -> list[str]:
+    """Return an error in lines: a recipe's mistakes one each, any other on a single line."""
+    from pipeline.recipe import RecipeError
+
+    text = str(error.args[0] if error.args else error) or type(error).__name__
+    return text.split("\n") if isinstance(error, RecipeError) else [text]
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -80,7 +88,11 @@ def _exit_code(error: Exception) -> int | None:
 
 
 def say(line: str) -> None:
-    """Write one line to stderr."""
+    """Write one line to stderr; what would break or reorder it, or move the cursor, is shown by name."""
+    if not line.isprintable():
+        from pipeline.report.visible import visible
+
+        line = visible(line)
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 

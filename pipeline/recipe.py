@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
 from pipeline.modalities import modality, modality_names
+from pipeline.recipe_data import Data, Source
 from pipeline.recipe_faults import locate, meant, validate
+from pipeline.recipe_text import RecipeError, one_line, override, parse_value, put, read_toml
 from pipeline.stage import ORDER, Stage, stages
 
-
-class RecipeError(Exception):
-    """All that is wrong with a recipe, a line each."""
-
-
-class Source(BaseModel, frozen=True, extra="forbid"):
-    """One of several sources; ids become `name:id`."""
-
-    name: str = Field(min_length=1)
-    path: str
-    columns: dict[str, str] = {}
-
-
-class Data(BaseModel, frozen=True, extra="forbid"):
-    """What to read. Columns that are not named are guessed, and the guess is printed."""
-
-    path: str | None = None
-    sources: tuple[Source, ...] = ()
-    modality: str | None = None
-    text: str | None = None
-    columns: tuple[str, ...] = Field((), description="content columns, when there are several")
-    label: str | None = None
-    id: str | None = None
-    split: str | None = None
-    group: str | None = None
-    time: str | None = None
-    test_fraction: float = Field(0.2, ge=0, lt=1, description="made when the data has no split column")
-    validation_fraction: float = Field(0.1, ge=0, lt=1)
-
-    @field_validator("modality")
-    @classmethod
-    def _known(cls, value: str | None) -> str | None:
-        if value is not None and value not in modality_names():
-            raise ValueError(f"{value!r} is none of {', '.join(modality_names())}")
-        return value
+__all__ = ["Data", "Loop", "Recipe", "RecipeError", "Source", "build_recipe", "build_stage", "load_recipe", "parse_value",
+           "put", "validated", "with_options"]
 
 
 class Loop(BaseModel, frozen=True, extra="forbid"):
@@ -98,16 +66,10 @@ def load_recipe(
     each naming file, line, key and what was meant.
     """
     path = Path(path)
-    try:
-        text = path.read_text("utf-8")
-        raw = tomllib.loads(text)
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror or error} (give a recipe's path)") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not TOML: {error}") from None
-    for override in overrides:
-        _override(raw, override)
-    return build_recipe(raw, base=path.parent, where=str(path), text=text, train_model=train_model)
+    text, raw = read_toml(path)
+    for change in overrides:
+        override(raw, change, stages())
+    return build_recipe(raw, base=path.parent, where=one_line(path), text=text, train_model=train_model)
 
 
 def build_recipe(
@@ -119,17 +81,23 @@ def build_recipe(
 ) -> Recipe:
     """Validate a recipe given as nested mappings. Raises `RecipeError`."""
     faults: list[str] = []
+    places = _places(train_model)
     body = {k: v for k, v in raw.items() if k != "stages"}
-    recipe = validate(Recipe, body, (), faults)
+    recipe = validate(Recipe, body, (), faults, places)
     named = recipe.data.modality if recipe else None
-    built = [_stage(entry, i, named, faults) for i, entry in enumerate(raw.get("stages", []))]
+    listed = raw.get("stages", [])
+    if not isinstance(listed, list):
+        faults.append("stages\0should be a list: write [[stages]] above each stage")
+        listed = []
+    built = [_stage(entry, i, named, faults) for i, entry in enumerate(listed)]
     ranks = [(ORDER.index(s.name), s.name) for s in built if s is not None and s.name in ORDER]
     if ranks != sorted(ranks):
         yours = ", ".join(name for _, name in ranks)
         faults.append(f"stages\0the order must be {', '.join(ORDER)}; yours is {yours}")
-    if train_model is not None:
-        validate(train_model, raw.get("train", {}), ("train",), faults)
-    _check_signals(raw.get("signals", {}), faults)
+    if train_model is not None and isinstance(given := raw.get("train", {}), dict):
+        validate(train_model, given, ("train",), faults, places)
+    if isinstance(given := raw.get("signals", {}), dict):
+        _check_signals(given, faults)
     if recipe and not recipe.data.path and not recipe.data.sources:
         faults.append("data.path\0missing: give a file, a folder, or [[data.sources]]")
     if recipe and _weights_twice(built, recipe.train):
@@ -206,6 +174,15 @@ def _stage(entry: Any, i: int | None, modality_name: str | None, faults: list[st
     return None if stage is None else stage.model_copy(update={"options": options})
 
 
+def _places(train_model: type[BaseModel] | None) -> dict[str, str]:
+    """Return what to write for keys that stand in a table they do not belong to."""
+    out = {key: f"{key} under [[stages]] with use = {name!r}" for name, model in stages().items()
+           for key in model.model_fields if key != "options"}
+    for table, model in (("train", train_model), ("loop", Loop), ("data", Data)):
+        out |= {key: f"{table}.{key}" for key in (model.model_fields if model else ())}
+    return out | {key: f"{key}, above the first table" for key in ("title", "seed")}
+
+
 def _check_signals(given: Mapping[str, Any], faults: list[str]) -> None:
     from pipeline.signals import signals
 
@@ -219,31 +196,3 @@ def _check_signals(given: Mapping[str, Any], faults: list[str]) -> None:
 def _weights_twice(built: Sequence[Stage | None], train: Mapping[str, Any]) -> bool:
     methods = [getattr(s, "method", "") for s in built if s is not None and s.name == "rebalance"]
     return "weights" in methods and bool(train.get("class_weight"))
-
-
-def _override(raw: dict[str, Any], override: str) -> None:
-    key, eq, text = override.partition("=")
-    if not eq:
-        raise RecipeError(f"--set {override}: write KEY=VALUE")
-    *path, last = key.strip().split(".")
-    here: Any = raw
-    if path and path[0].replace("-", "_") in stages():
-        wanted = path.pop(0).replace("-", "_")
-        here = next((s for s in raw.get("stages", []) if str(s.get("use")).replace("-", "_") == wanted), None)
-        if here is None:
-            raise RecipeError(f"--set {override}: the recipe has no stage {wanted}")
-    for part in path:
-        here = here.setdefault(part, {})
-    here[last] = parse_value(text)
-
-
-def parse_value(text: str) -> Any:
-    """Return a setting's value from the command line: TOML where it is TOML, else the text itself.
-
-    >>> parse_value("0.9"), parse_value("true"), parse_value("drop")
-    (0.9, True, 'drop')
-    """
-    try:
-        return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -34,7 +34,8 @@ def open_plan(data: Data, seed: int, store: Store) -> Opened:
     """Return the data of a plan, ingested when it is new."""
     sources = _sources(data)
     key = Key("ingest", {
-        "files": input_digest(sources), "sources": [(s.name, s.columns) for s in sources], "seed": seed,
+        "files": input_digest(sources), "seed": seed,
+        "sources": [(s.name, s.columns, s.encoding) for s in sources],
         "settings": data.model_copy(update={"path": None, "sources": ()}).model_dump(mode="json"),
         "code": code_parts("pipeline.ingest", "pipeline.modalities", "pipeline.minhash"),
     })  # fmt: skip
@@ -57,8 +58,8 @@ def open_plan(data: Data, seed: int, store: Store) -> Opened:
 
 def _sources(data: Data) -> list[Source]:
     if data.sources:
-        return [Source(name=s.name, path=s.path, columns=dict(s.columns)) for s in data.sources]
-    return [Source(name="", path=str(data.path), columns={})]
+        return [Source(s.name, s.path, dict(s.columns), s.encoding or data.encoding) for s in data.sources]
+    return [Source("", str(data.path), encoding=data.encoding)]
 
 
 def _roles(data: Data) -> RoleNames:

@@ -6,6 +6,7 @@ reason, and whatever is guessed or passed over is said in sentences.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ def _renamed(table: pa.Table, source: Source) -> pa.Table:
             hint = did_you_mean(old, table.column_names)
             raise InputError(f"{source.path}: no column {old!r} to rename ({hint})")
     new = [source.columns.get(c, c) for c in table.column_names]
-    if twice := sorted({n for n in new if new.count(n) > 1}):
+    if twice := sorted(n for n, times in Counter(new).items() if times > 1):
         raise InputError(f"{source.path}: two columns would be called {twice[0]!r} (change the column map)")
     return table.rename_columns(new)
 
