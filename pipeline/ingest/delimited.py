@@ -10,7 +10,16 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipeline.ingest.decode import BROKEN, not_utf8, read_text
-from pipeline.ingest.source import RAW_CHARS, ROW_CHARS, File, InputError, Raw, Rejected, too_long
+from pipeline.ingest.source import (
+    RAW_CHARS,
+    ROW_CHARS,
+    File,
+    InputError,
+    Raw,
+    Rejected,
+    check_width,
+    too_long,
+)
 
 ROWS = 50_000  # rows held as Python strings at once
 LINES = re.compile(r"[^\r\n]+(?:\r\n|\r|\n)?|\r\n|\r|\n")  # ends at \n, \r\n and \r only, and keeps them
@@ -142,6 +151,7 @@ def _reader(lines: Sequence[str], start: int, delimiter: str, quoting: Quoting) 
 
 
 def _header(file: File, cells: list[str]) -> tuple[list[str], list[str]]:
+    check_width(len(cells), f"{file.name}:1")
     names: dict[str, None] = {}
     guesses = []
     for k, cell in enumerate(cells, 1):

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.ingest.decode import BROKEN, not_utf8, read_text
-from pipeline.ingest.source import RAW_CHARS, ROW_CHARS, File, Raw, Rejected, too_long
+from pipeline.ingest.source import RAW_CHARS, ROW_CHARS, File, Raw, Rejected, check_width, too_long
 
 EXACT = 2**53  # integers up to here are exact as float64
 DEPTH = 100  # levels of nesting; deeper ones are nobody's data and more than Parquet and JSON writers take
@@ -34,6 +34,7 @@ def read_jsonl(file: File) -> Raw:
         else:
             rows.append(row)
             names.update(dict.fromkeys(row))
+            check_width(len(names), f"{file.name}:{number}")
     columns = {}
     for name in names:
         columns[name], mixed = json_column([row.get(name) for row in rows])

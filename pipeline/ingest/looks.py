@@ -90,7 +90,7 @@ def text_encoding(name: str) -> str:
         "".encode(name)  # refuses codecs from bytes to bytes
     except (LookupError, ValueError):
         codec = ""
-    if not codec or codec in ("unicode_escape", "raw_unicode_escape", "undefined", "idna", "punycode", "utf-7"):
+    if not codec or codec.replace("-", "_") in ("unicode_escape", "raw_unicode_escape", "undefined", "idna", "punycode", "utf_7"):
         from encodings.aliases import aliases
 
         from pipeline.recipe_faults import meant

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.ingest.source import File, InputError, Raw, Rejected
+from pipeline.ingest.source import File, InputError, Raw, Rejected, check_width
 
 
 def read_parquet(file: File) -> Raw:
@@ -17,6 +17,7 @@ def read_parquet(file: File) -> Raw:
     """
     try:
         with pq.ParquetFile(file.path, page_checksum_verification=True) as parquet:
+            check_width(len(parquet.schema_arrow), file.name)
             table = parquet.read()
     except (pa.ArrowException, OSError, ValueError) as error:
         first = str(error).strip().split("\n")[0]

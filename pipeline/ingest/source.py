@@ -16,6 +16,7 @@ import pyarrow as pa
 
 RAW_CHARS = 500  # how much of an unreadable row the quarantine keeps
 ROW_CHARS = 2**24  # a longer row is no row: the file has another format, or a quote never closes
+MOST_COLUMNS = 10_000  # every column costs about 2 ms, whatever the rows
 _TEXT = pa.large_string()
 QUARANTINE_SCHEMA = pa.schema([("file", _TEXT), ("line", pa.int64()), ("reason", _TEXT), ("raw", _TEXT)])
 
@@ -133,8 +134,8 @@ def read_bytes(file: File) -> bytes:
 def in_utf8(name: str) -> str:
     r"""Return a file's name, bytes in it that are not UTF-8 as `\\xe9`.
 
-    >>> in_utf8("caf" + chr(0xDCE9))
-    'caf\\\\xe9'
+    >>> in_utf8("caf" + chr(0xDCE9)).encode()
+    b'caf\\\\xe9'
     """
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -164,6 +165,13 @@ def _unreadable(name: str, error: OSError) -> InputError:
 def too_long(chars: int) -> str:
     """Return why a row of so many characters was not read."""
     return f"{chars:,} characters in one row; at most {ROW_CHARS:,} are read"
+
+
+def check_width(columns: int, where: str) -> None:
+    """Raise `InputError` where a table has more columns than any table of examples."""
+    if columns > MOST_COLUMNS:
+        what = f"{columns:,} columns; at most {MOST_COLUMNS:,} are read"
+        raise InputError(f"{where}: {what} (leave some out; put many values of one row in a list)")
 
 
 def quarantine(rejected: Iterable[Rejected]) -> pa.Table:

@@ -58,7 +58,7 @@ def lone() -> list[Case]:
 def wrong() -> list[Case]:
     raw = file("d.csv", table(CHINESE).encode("gb18030"))
     return [
-        refused("encoding: named wrong", raw, "utf-8", "byte ", "d.csv:2", options=(*TEXT, "--encoding", "utf-8")),
+        refused("encoding: named wrong", raw, "UTF-8", "byte ", "d.csv:2", options=(*TEXT, "--encoding", "utf-8")),
         refused("encoding: no such encoding", raw, "'gb1803'", "did you mean gb18030?", code=2,
                 options=(*TEXT, "--encoding", "gb1803")),
         refused("encoding: a codec that is no text encoding", raw, "'zlib'", code=2,

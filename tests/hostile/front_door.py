@@ -33,7 +33,7 @@ def arguments(case: Case, data: str) -> list[str]:
     """Return the command line of a case."""
     options = [o for o in case.options if o != "--default-out"]
     out = [] if "--default-out" in case.options else ["-o", "out"]
-    return [case.command, *out, "-w", "w", *options, "--", data] if case.command == "clean" else [
+    return [case.command, *out, "-w", "w", "--workers", "1", *options, "--", data] if case.command == "clean" else [
         case.command, "-w", "w", *options, "--", data]
 
 
@@ -101,11 +101,11 @@ def _refusal(case: Case, data: str, seen: Outcome, errors: list[str]) -> list[st
     if any(len(line) > 1_000 for line in errors):
         found.append("an error line of more than 1,000 characters")
     name = Path(data).name
-    if case.code == 65 and len(name) < 250 and name.isascii() and name.isprintable() and name not in whole:
+    if case.code == 65 and len(data) < 250 and name.isascii() and name.isprintable() and name not in whole:
         found.append(f"the error does not name {name!r}: {whole}")
     if case.code == 65 and "(" not in whole:
         found.append(f"the error does not say what to do: {whole}")
-    if any(not c.isprintable() and c != "\n" for c in whole):
+    if any(not c.isprintable() for c in whole if c not in "\n\u200d"):
         found.append(f"the error holds control characters: {whole!r}")
     return [*found, *(["something on stdout"] if seen.out else [])]
 

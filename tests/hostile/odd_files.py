@@ -132,11 +132,12 @@ def archives() -> list[Case]:
 def names() -> list[Case]:
     odd = {"newline": "a\nb.csv", "right to left": "a\u202evsc.csv", "emoji": "\U0001f600\U0001f468\u200d\U0001f469.csv",
            "255 bytes": "x" * 251 + ".csv", "spaces": " a b .csv", "quotes": "a'b\"c.csv", "terminal escape": "\x1b[31m.csv",
-           "not UTF-8": os.fsdecode(b"caf\xe9.csv"), "percent": "%s%n{0}.csv", "combining": "e\u0301.csv",
+           "percent": "%s%n{0}.csv", "combining": "e\u0301.csv",
            "dash": "-.csv", "looks like an option": "--help.csv", "backslash": "a\\..\\b.csv", "many dots": "..x..csv"}
     good = [read(f"name: {what}", file(name, ROWS), GOOD) for what, name in odd.items()]
     bad = [Case(f"name: {what}, refused", file(name, "text,y\n"), ("no rows",), 65) for what, name in odd.items()]
-    return [*good, *bad, read("name: 255 bytes, own output folder", file("y" * 251 + ".csv", ROWS), GOOD,
+    latin = os.fsdecode(b"caf\xe9.csv")
+    return [*good, *bad, refused("name: not UTF-8", file(latin, ROWS), "caf\\xe9.csv", "UTF-8", "rename"), read("name: 255 bytes, own output folder", file("y" * 251 + ".csv", ROWS), GOOD,
                               options=(*TEXT, "--default-out"))]
 
 
@@ -153,6 +154,7 @@ def folders() -> list[Case]:
         refused("folder: two kinds of data", folder_of({"a.csv": ROWS, "b.jsonl": '{"text": "x"}'}), "name one of them"),
         refused("folder: columns differ", folder_of({"a.csv": ROWS, "b.csv": "text,z\nq,1\n"}), "differ"),
         refused("folder: one file broken", folder_of({"a.csv": ROWS, "b.csv": "text,text\nq,1\n"}), "b.csv", "two columns"),
+        counted("folder: names that are not UTF-8", folder_of({os.fsdecode(b"x/\xe9.txt"): one, "y/1.txt": two}), 2),
         counted("folder: labels with odd names", folder_of({"\u202ea/1.txt": one, "b\nc/2.txt": two}), 2),
         refused("folder: texts too deep", folder_of({"a/b/1.txt": one, "c/d/2.txt": two}), "deep"),
     ]

@@ -103,7 +103,6 @@ class Secret(pa.ExtensionType):
 def kinds() -> list[Case]:
     abc = ["a", "b", "c"]
     day = dt.datetime(2024, 1, 31, 12, 30)
-    far = pa.array([0, 0, 10**13], pa.int64())
     extension = pa.ExtensionArray.from_storage(Secret(), pa.array(abc))
     odd: dict[str, pa.Array] = {
         "decimal": pa.array([decimal.Decimal("1.10"), None, decimal.Decimal("3")]),
@@ -131,13 +130,12 @@ def kinds() -> list[Case]:
         "large list": pa.array([[1], [], None], pa.large_list(pa.int8())),
     }
     out = [read(f"parquet: {name}", columns(extra=array), abc) for name, array in odd.items()]
-    past = pa.array([0, 10**14, 0]).cast(pa.timestamp("s"))
+    late = pa.array([0, 0, 10**14]).cast(pa.timestamp("ms"))
     return [
         *out,
         read("parquet: int96", table(pa.table({"text": abc, "t": pa.array([day] * 3, pa.timestamp("ns"))}),
              use_deprecated_int96_timestamps=True), abc),
-        read("parquet: a time beyond the year 9999", columns(t=past.cast(pa.timestamp("us"), safe=False)
-             if False else far.cast(pa.timestamp("ms"))), abc if False else ["a", "b", "c"]),
+        read("parquet: a time in the year 5138", columns(t=late), abc),
         read("parquet: a time that no calendar has", columns(t=pa.array([0, 0, 2**62]).cast(pa.timestamp("us"))),
              ["a", "b"], (3,)),
         read("parquet: a date that no calendar has", columns(t=pa.array([0, 2**30, 0], pa.int32()).cast(pa.date32())),
@@ -163,7 +161,7 @@ def broken_text(cells: list[bytes]) -> pa.Array:
 
 def shapes() -> list[Case]:
     twice = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["text", "text"])
-    wide = pa.table({"text": ["a"], **{f"c{k}": [k] for k in range(2_000)}})
+    wide = pa.table({"text": ["a"], **{f"c{k}": [k] for k in range(1_000)}})
     many = pa.table({"text": TEXTS})
     plain = ("--modality", "text")
     return [
@@ -172,7 +170,8 @@ def shapes() -> list[Case]:
         refused("parquet: two columns of one name", table(twice), "two columns", "'text'"),
         refused("parquet: no such column", table(pa.table({"body": ["a"]})), "'text'"),
         refused("parquet: nothing but numbers", table(pa.table({"x": [1, 2]})), "no content column", options=plain),
-        counted("parquet: 2,000 columns", table(wide), 1),
+        counted("parquet: 1,000 columns", table(wide), 1),
+        refused("parquet: 12,000 columns", table(pa.table({f"c{k}": [k] for k in range(12_000)})), "12,000 columns"),
         counted("parquet: 200 row groups", table(many, row_group_size=1), 200),
         counted("parquet: one row", table(pa.table({"text": ["a"]})), 1),
         counted("parquet: all texts null", table(pa.table({"text": pa.nulls(3, pa.string()), "y": [1, 2, 3]})), 3),
