@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, Dataset
 from pipeline.ingest import row_ids
-from pipeline.ingest.assemble import final_columns, final_roles
+from pipeline.ingest.assemble import empty_labels, final_columns, final_roles
 from pipeline.ingest.folder import read_source
 from pipeline.ingest.roles import RoleNames, is_own, resolve
 from pipeline.ingest.source import InputError, Source, did_you_mean, input_digest, quarantine
@@ -79,6 +79,7 @@ def ingest(
     else:
         ids = _own_ids(table, found.names.id, sizes, sources)
     ids = [p + i for p, i in zip(prefix, ids, strict=True)]
+    empty = empty_labels(table, found.names.label)
     columns, renamed = final_columns(table, found, where, own)
     if own:
         columns[PARENTS] = _prefixed(table[PARENTS], prefix)
@@ -98,7 +99,7 @@ def ingest(
         dataset=data,
         quarantine=quarantine(row for raw in raws for row in raw.rejected),
         guesses=[*(g for raw in raws for g in raw.guesses), *found.guesses, *ours, *told],
-        notes=[*(n for raw in raws for n in raw.notes), *mixed, *split_notes],
+        notes=[*(n for raw in raws for n in raw.notes), *mixed, *empty, *split_notes],
         input_digest=digest,
     )
 

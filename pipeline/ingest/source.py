@@ -135,7 +135,7 @@ def in_utf8(name: str) -> str:
     r"""Return a file's name, bytes in it that are not UTF-8 as `\\xe9`.
 
     >>> in_utf8("caf" + chr(0xDCE9)).encode()
-    b'caf\\\\xe9'
+    b'caf\\xe9'
     """
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
