@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from pipeline.modalities import modality, modality_names
 from pipeline.recipe_data import Data, Source
-from pipeline.recipe_faults import locate, meant, validate
+from pipeline.recipe_faults import locate, meant, nearest, validate
 from pipeline.recipe_text import RecipeError, one_line, override, parse_value, put, read_toml
 from pipeline.stage import ORDER, Stage, stages
 
@@ -26,10 +26,8 @@ class Loop(BaseModel, frozen=True, extra="forbid"):
     replicates: int = Field(
         default=20, ge=5, le=200, description="refits for the paired comparison of raw and curated"
     )
-    harmful: str = Field(
-        default="reject",
-        pattern="^(reject|keep)$",
-        description="what to do with a round shown to be harmful",
+    harmful: Literal["reject", "keep"] = Field(
+        default="reject", description="what to do with a round shown to be harmful"
     )
 
 
@@ -89,15 +87,13 @@ def build_recipe(
     if not isinstance(listed, list):
         faults.append("stages\0should be a list: write [[stages]] above each stage")
         listed = []
-    built = [_stage(entry, i, named, faults) for i, entry in enumerate(listed)]
+    built = [_stage(entry, i, named, faults, places) for i, entry in enumerate(listed)]
     ranks = [(ORDER.index(s.name), s.name) for s in built if s is not None and s.name in ORDER]
     if ranks != sorted(ranks):
         yours = ", ".join(name for _, name in ranks)
         faults.append(f"stages\0the order must be {', '.join(ORDER)}; yours is {yours}")
-    if train_model is not None and isinstance(given := raw.get("train", {}), dict):
-        validate(train_model, given, ("train",), faults, places)
-    if isinstance(given := raw.get("signals", {}), dict):
-        _check_signals(given, faults)
+    for table, values in raw.items():
+        _check_table(table, values, train_model, faults, places)
     if recipe and not recipe.data.path and not recipe.data.sources:
         faults.append("data.path\0missing: give a file, a folder, or [[data.sources]]")
     if recipe and _weights_twice(built, recipe.train):
@@ -119,7 +115,7 @@ def build_stage(name: str, settings: Mapping[str, Any], modality_name: str | Non
 
     >>> build_stage("duplicates", {"treshold": 1}, "text")
     Traceback (most recent call last):
-    pipeline.recipe.RecipeError: settings: duplicates.treshold: unknown key, did you mean threshold?
+    pipeline.recipe_text.RecipeError: settings: duplicates.treshold: unknown key, did you mean threshold?
     """
     faults: list[str] = []
     stage = _stage({"use": name, **settings}, None, modality_name, faults)
@@ -143,7 +139,13 @@ def with_options(stage: Stage, modality_name: str) -> Stage:
     return stage.model_copy(update={"options": model()}) if stage.options is None and model else stage
 
 
-def _stage(entry: Any, i: int | None, modality_name: str | None, faults: list[str]) -> Stage | None:
+def _stage(
+    entry: Any,
+    i: int | None,
+    modality_name: str | None,
+    faults: list[str],
+    places: Mapping[str, str] | None = None,
+) -> Stage | None:
     at = f"stages[{i}]" if i is not None else str(entry.get("use"))
     known = ", ".join(stages())
     if not isinstance(entry, dict) or "use" not in entry:
@@ -151,9 +153,12 @@ def _stage(entry: Any, i: int | None, modality_name: str | None, faults: list[st
         return None
     name = str(entry["use"]).replace("-", "_")
     if name not in stages():
-        near = meant(name, list(stages()))
-        faults.append(f"{at}.use\0{entry['use']!r} is no stage{near}; stages are {known}")
-        return None
+        near = nearest(name, list(stages()))
+        what = f", did you mean {near}?" if near else f"; stages are {known}"
+        faults.append(f"{at}.use\0{entry['use']!r} is no stage{what}")
+        if near is None:
+            return None
+        name = near  # so that its settings are looked at too
     settings = {k: v for k, v in entry.items() if k != "use"}
     options = None
     for other in modality_names():
@@ -170,7 +175,7 @@ def _stage(entry: Any, i: int | None, modality_name: str | None, faults: list[st
     if "options" in settings:
         faults.append(f"{at}.options\0unknown key; write [stages.<modality>]")
         return None
-    stage = validate(stages()[name], settings, (at,), faults)
+    stage = validate(stages()[name], settings, (at,), faults, places)
     return None if stage is None else stage.model_copy(update={"options": options})
 
 
@@ -183,14 +188,33 @@ def _places(train_model: type[BaseModel] | None) -> dict[str, str]:
     return out | {key: f"{key}, above the first table" for key in ("title", "seed")}
 
 
-def _check_signals(given: Mapping[str, Any], faults: list[str]) -> None:
+def _check_table(
+    table: str, values: Any, train_model: type[BaseModel] | None, faults: list[str], places: Mapping[str, str]
+) -> None:
+    """Look at the tables the recipe's own model leaves open, and at those whose name is a slip."""
+    name = table if table in Recipe.model_fields else nearest(table, list(Recipe.model_fields))
+    if not isinstance(values, dict):
+        return
+    if name == "signals":
+        _check_signals(table, values, faults, places)
+    elif name == "train" and train_model is not None:
+        validate(train_model, values, (table,), faults, places)
+    elif name != table and name in ("data", "loop"):
+        faults[:] = [fault for fault in faults if fault != f"{name}\0missing"]  # it is there, under another name
+        validate(Data if name == "data" else Loop, values, (table,), faults, places)
+
+
+def _check_signals(
+    table: str, given: Mapping[str, Any], faults: list[str], places: Mapping[str, str]
+) -> None:
     from pipeline.signals import signals
 
     for name, settings in given.items():
-        if name not in signals():
-            faults.append(f"signals.{name}\0unknown key{meant(name, list(signals()))}")
-        else:
-            validate(signals()[name], settings, ("signals", name), faults)
+        near = name if name in signals() else nearest(name, list(signals()))
+        if near != name:
+            faults.append(f"{table}.{name}\0unknown key{meant(name, list(signals()))}")
+        if near is not None:
+            validate(signals()[near], settings, (table, name), faults, places)
 
 
 def _weights_twice(built: Sequence[Stage | None], train: Mapping[str, Any]) -> bool:

@@ -46,6 +46,13 @@ class Data(BaseModel, frozen=True, extra="forbid"):
 
     _known_encoding = field_validator("encoding")(_encoding)
 
+    @field_validator("path")
+    @classmethod
+    def _one_there_can_be(cls, value: str | None) -> str | None:
+        if value is not None and (not value or "\0" in value):
+            raise ValueError(f"{value!r} is no path; name a file or a folder")
+        return value
+
     @field_validator("modality")
     @classmethod
     def _known(cls, value: str | None) -> str | None:

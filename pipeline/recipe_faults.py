@@ -62,7 +62,10 @@ def locate(where: str, text: str, fault: str) -> str:
     'recipe.toml:2: loop.rounds: too few'
     """
     key, what = fault.split("\0", 1)
-    at = {key: n for n, key in reversed(list(_keys_by_line(text)))}
+    at: dict[str, int] = {}
+    for n, found in _keys_by_line(text):
+        for name in (found, re.sub(r"\[\d+\]$", "", found), found.split(".")[0]):  # a table begins with its parts
+            at.setdefault(name, n)
     here = key
     while here not in at and ("." in here or "[" in here):
         here = re.sub(r"(\.[^.\[]+|\[\d+\])$", "", here) if re.search(r"(\.[^.\[]+|\[\d+\])$", here) else ""
@@ -106,8 +109,14 @@ def meant(key: str, known: Sequence[str]) -> str:
     >>> meant("treshold", ["threshold", "near"]), meant("Label_Column", ["label", "columns"])
     (', did you mean threshold?', ', did you mean label?')
     """
+    best = nearest(key, known)
+    return f", did you mean {best}?" if best else ""
+
+
+def nearest(key: str, known: Sequence[str]) -> str | None:
+    """Return the known key that was probably meant, None when none is near."""
     best = max(known, key=lambda name: _nearness(key, name), default=key)
-    return f", did you mean {best}?" if best != key and _nearness(key, best) >= CLOSE_ENOUGH else ""
+    return best if best != key and _nearness(key, best) >= CLOSE_ENOUGH else None
 
 
 def _elsewhere(key: str, places: Mapping[str, str]) -> str:

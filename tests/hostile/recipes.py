@@ -159,7 +159,7 @@ def missing() -> list[Case]:
 
 def toml() -> list[Case]:
     return [
-        broken("a bracket open", change("[loop]", "[loop"), "r.toml:42", "not TOML"),
+        broken("a bracket open", change("[loop]", "[loop"), "r.toml:40", "not TOML"),
         broken("a quote open", change('"d.csv"', '"d.csv'), "r.toml:5", "not TOML"),
         broken("a key twice", change('text = "text"', 'text = "text"\ntext = "b"'), "r.toml:7", "not TOML"),
         broken("a table twice", GOOD + "[loop]\n", "not TOML"),
