@@ -44,7 +44,7 @@ def write_data(folder: Path, data: Dataset) -> None:
 
 
 def write_quarantine(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Write quarantine.parquet (file, line, reason, raw) where rows could not be read, and say so in a line."""
+    """Write quarantine.parquet (file, line, reason, raw) if rows could not be read; return a line on it."""
     path = folder / "quarantine.parquet"
     if not rows:
         path.unlink(missing_ok=True)

@@ -15,8 +15,8 @@ from pipeline.recipe_faults import locate, meant, nearest, validate
 from pipeline.recipe_text import RecipeError, one_line, override, parse_value, put, read_toml
 from pipeline.stage import ORDER, Stage, stages
 
-__all__ = ["Data", "Loop", "Recipe", "RecipeError", "Source", "build_recipe", "build_stage", "load_recipe", "parse_value",
-           "put", "validated", "with_options"]
+__all__ = ["Data", "Loop", "Recipe", "RecipeError", "Source", "build_recipe", "build_stage", "load_recipe",
+           "parse_value", "put", "validated", "with_options"]
 
 
 class Loop(BaseModel, frozen=True, extra="forbid"):
@@ -200,7 +200,7 @@ def _check_table(
     elif name == "train" and train_model is not None:
         validate(train_model, values, (table,), faults, places)
     elif name != table and name in ("data", "loop"):
-        faults[:] = [fault for fault in faults if fault != f"{name}\0missing"]  # it is there, under another name
+        faults[:] = [f for f in faults if f != f"{name}\0missing"]  # it is there, under another name
         validate(Data if name == "data" else Loop, values, (table,), faults, places)
 
 

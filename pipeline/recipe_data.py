@@ -7,7 +7,9 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from pipeline.modalities import modality_names
 from pipeline.recipe_faults import meant
 
-ENCODING = Field(None, description="of text files, as Python calls it: gb18030, shift_jis, cp1251; found out if none")
+ENCODING = Field(
+    None, description="of text files, as Python calls it: gb18030, shift_jis, cp1251; found out if none"
+)
 
 
 def _encoding(name: str | None) -> str | None:
@@ -57,7 +59,9 @@ class Data(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _known(cls, value: str | None) -> str | None:
         if value is not None and value not in modality_names():
-            raise ValueError(f"{value!r} is none of {', '.join(modality_names())}{meant(value, modality_names())}")
+            raise ValueError(
+                f"{value!r} is none of {', '.join(modality_names())}{meant(value, modality_names())}"
+            )
         return value
 
     @model_validator(mode="after")
@@ -67,6 +71,8 @@ class Data(BaseModel, frozen=True, extra="forbid"):
         if self.text is not None and self.columns:
             raise ValueError("both text and columns are given; use one of the two")
         if self.test_fraction + self.validation_fraction >= 1:
-            held_out = f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction}"
+            held_out = (
+                f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction}"
+            )
             raise ValueError(f"{held_out} leave no train rows; their sum must be below 1")
         return self

@@ -64,7 +64,11 @@ def locate(where: str, text: str, fault: str) -> str:
     key, what = fault.split("\0", 1)
     at: dict[str, int] = {}
     for n, found in _keys_by_line(text):
-        for name in (found, re.sub(r"\[\d+\]$", "", found), found.split(".")[0]):  # a table begins with its parts
+        for name in (
+            found,
+            re.sub(r"\[\d+\]$", "", found),
+            found.split(".")[0],
+        ):  # a table begins with its parts
             at.setdefault(name, n)
     here = key
     while here not in at and ("." in here or "[" in here):

@@ -12,8 +12,13 @@ from finetune.settings import Training
 from pipeline.recipe import RecipeError, load_recipe
 
 CASES = cases()
-OVERRIDES = [("duplicates.treshold=0.9", "threshold"), ("loop.rouns=1", "rounds"), ("data.lable=x", "label"),
-             ("train.epoch=2", "epochs"), ("lop.rounds=1", "loop")]
+OVERRIDES = [
+    ("duplicates.treshold=0.9", "threshold"),
+    ("loop.rouns=1", "rounds"),
+    ("data.lable=x", "label"),
+    ("train.epoch=2", "epochs"),
+    ("lop.rounds=1", "loop"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +51,9 @@ def test_the_recipe_the_slips_are_made_in_is_good(tmp_path):
 @pytest.mark.parametrize(("old", "new", "meant"), TYPOS, ids=[new.strip(" =[]\"'") for _, new, _ in TYPOS])
 def test_a_slip_is_told_with_its_line_and_what_was_meant(old, new, meant, tmp_path, tally):
     text = change(old, new)
-    line = next(n for n, (a, b) in enumerate(zip(text.split("\n"), GOOD.split("\n"), strict=True), 1) if a != b)
+    line = next(
+        n for n, (a, b) in enumerate(zip(text.split("\n"), GOOD.split("\n"), strict=True), 1) if a != b
+    )
     told = mistakes(tmp_path / file("r.toml", text)(tmp_path))
     ours = [t for t in told if t.startswith(f"{tmp_path}/r.toml:{line}: ")]
     tally[f"typo {new}"] = len(ours) == 1 and suggested(ours[0], meant)
@@ -66,7 +73,10 @@ def test_all_slips_are_told_at_once(tmp_path):
             slips.append((line + 1, meant))
     told = mistakes(tmp_path / file("r.toml", text)(tmp_path))
     for line, meant in slips:
-        assert any(t.startswith(f"{tmp_path}/r.toml:{line}: ") and suggested(t, meant) for t in told), (line, meant)
+        assert any(t.startswith(f"{tmp_path}/r.toml:{line}: ") and suggested(t, meant) for t in told), (
+            line,
+            meant,
+        )
     assert len(slips) >= 12
 
 
@@ -90,8 +100,20 @@ def test_a_slip_on_the_command_line_is_told(change_, meant, tmp_path):
     assert len(told) == 1 and suggested(told[0], meant)
 
 
-@pytest.mark.parametrize("change_", ["rounds", "=1", "loop.=1", ".rounds=1", "title.x=1", "loop.rounds.x=1", "data.path.x.y=1",
-                                     "select.rows=3", "loop=[" * 3])
+@pytest.mark.parametrize(
+    "change_",
+    [
+        "rounds",
+        "=1",
+        "loop.=1",
+        ".rounds=1",
+        "title.x=1",
+        "loop.rounds.x=1",
+        "data.path.x.y=1",
+        "select.rows=3",
+        "loop=[" * 3,
+    ],
+)
 def test_a_change_that_leads_nowhere_is_refused(change_, tmp_path):
     told = mistakes(tmp_path / file("r.toml", GOOD)(tmp_path), [change_])
     assert len(told) == 1 and change_.split(".")[0].split("=")[0] in told[0]

@@ -58,7 +58,8 @@ def empty_labels(table: pa.Table, label: str | None) -> list[str]:
     if label is None or not (pa.types.is_large_string(kind) or pa.types.is_string(kind)):
         return []
     n = pc.sum(pc.equal(table[label], "")).as_py() or 0
-    return [f"label: {n:,} empty {'label is a missing one' if n == 1 else 'labels are missing ones'}"] if n else []
+    what = "label is a missing one" if n == 1 else "labels are missing ones"
+    return [f"label: {n:,} empty {what}"] if n else []
 
 
 def _weights(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Bytes to text: as the user says, by the byte order mark, as UTF-8, or by their look; never by a guess unsaid."""
+"""Bytes to text: as the user says, by the byte order mark, as UTF-8, or by their look, and it is said."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def decode(raw: bytes, name: str, encoding: str | None = None) -> tuple[str, lis
     encoding : what the user says it is; nothing else is tried then.
 
     Without a byte order mark a file is UTF-8, or UTF-16 if every other byte of it is zero. Where only some
-    lines are no UTF-8 and look like Western European text, these are read as cp1252, each on its own. A byte that
-    means nothing becomes a lone surrogate (U+DC80 to U+DCFF), by which readers know the row that holds it.
+    lines are no UTF-8 and look like Western European text, these are read as cp1252, each on its own. A byte
+    that means nothing becomes a lone surrogate (U+DC80 to U+DCFF); by it readers know the row it is in.
 
     >>> decode("caf\u00e9".encode("cp1252"), "menu.txt")
     ('café', ['menu.txt: 1 line is not UTF-8 and was read as cp1252, the first is line 1'])
@@ -79,7 +79,8 @@ def _by_line(raw: bytes, name: str) -> tuple[str, list[str]]:
     if looks_western(b"\n".join(lines[k] for k in bad)):
         for k in bad:
             text[k] = lines[k].decode("cp1252", "surrogateescape")
-        what = "1 line is not UTF-8 and was" if len(bad) == 1 else f"{len(bad):,} lines are not UTF-8 and were"
+        one = len(bad) == 1
+        what = "1 line is not UTF-8 and was" if one else f"{len(bad):,} lines are not UTF-8 and were"
         return "\n".join(text), [f"{name}: {what} read as cp1252, the first is line {bad[0] + 1}"]
     whole = len(lines) - len(bad)  # lines of UTF-8, those of ASCII included
     if len(bad) <= 1 < whole or len(bad) < 0.1 * whole:
@@ -87,6 +88,6 @@ def _by_line(raw: bytes, name: str) -> tuple[str, list[str]]:
     start = sum(len(line) + 1 for line in lines[: bad[0]])
     start += len(text[bad[0]][: BROKEN.search(text[bad[0]]).start()].encode())  # type: ignore[union-attr]
     raise InputError(
-        f"{name}:{bad[0] + 1}: byte {start} is not UTF-8, and {len(bad):,} of {len(lines):,} lines do not look like "
-        "Western European text either (name the encoding: --encoding gb18030, shift_jis, euc_kr, cp1251 ...)"
+        f"{name}:{bad[0] + 1}: byte {start} is not UTF-8, and {len(bad):,} of {len(lines):,} lines are not "
+        "Western European text either (name the encoding, for example --encoding gb18030, shift_jis or cp1251)"
     )

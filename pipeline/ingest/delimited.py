@@ -78,7 +78,8 @@ class _Lines:
 
     def raw(self, start: int, end: int) -> str:
         """Return the beginning of a row as it stands in the file."""
-        text = self.begins.get(start) or "".join(line[:RAW_CHARS] for line in self.lines[start : min(end, start + 9)])
+        some = self.lines[start : min(end, start + 9)]
+        text = self.begins.get(start) or "".join(line[:RAW_CHARS] for line in some)
         return text[:RAW_CHARS].rstrip("\r\n")
 
     def wrong(self, start: int, cells: list[str]) -> str:

@@ -32,6 +32,9 @@ _WESTERN = frozenset((*range(0xC0, 0xD7), *range(0xD8, 0xF7), *range(0xF8, 0x100
                       b"\xb0\xb4\xb7\xba\xbb\xbc\xbd\xbe\xbf"))
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _ENOUGH_FRACTION = 0.8
+COMMON = ("utf-8", "utf-16", "gb18030", "gbk", "big5", "shift_jis", "euc_jp", "euc_kr", "latin-1", "koi8-r",
+          *(f"cp{n}" for n in range(1250, 1259)))  # what is suggested first
+NO_TEXT = ("unicode_escape", "raw_unicode_escape", "undefined", "idna", "punycode", "utf_7")
 
 
 def foreign(raw: bytes) -> tuple[str, str] | None:
@@ -90,13 +93,12 @@ def text_encoding(name: str) -> str:
         "".encode(name)  # refuses codecs from bytes to bytes
     except (LookupError, ValueError):
         codec = ""
-    if not codec or codec.replace("-", "_") in ("unicode_escape", "raw_unicode_escape", "undefined", "idna", "punycode", "utf_7"):
+    if not codec or codec.replace("-", "_") in NO_TEXT:
         from encodings.aliases import aliases
 
         from pipeline.recipe_faults import meant
 
-        common = ("utf-8", "utf-16", "gb18030", "gbk", "big5", "shift_jis", "euc_jp", "euc_kr", "latin-1", "koi8-r",
-                  *(f"cp{n}" for n in range(1250, 1259)))
-        near = meant(name.lower(), common) or meant(name.lower(), sorted(aliases))
-        raise ValueError(f"{name!r} is no text encoding{near or '; use one such as ' + ', '.join(common[:8])}")
+        near = meant(name.lower(), COMMON) or meant(name.lower(), sorted(aliases))
+        instead = near or f"; use one such as {', '.join(COMMON[:8])}"
+        raise ValueError(f"{name!r} is no text encoding{instead}")
     return name

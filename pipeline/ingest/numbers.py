@@ -17,8 +17,8 @@ def typed(
     """Return the table with text columns of numbers as int64 or float64, and their names.
 
     Every cell must be a number without leading zeros; an empty cell is a missing number if any cell is one.
-    Columns in `keep` stay as they are; those in `exact` become numbers only where each is spelled as it will be
-    (1.10 and 1e5 stay text).
+    Columns in `keep` stay as they are; those in `exact` become numbers only where each is spelled as it will
+    be (1.10 and 1e5 stay text).
 
     >>> rows = pa.table({"a": ["1", "", "3"], "b": ["007", "1", "2"], "c": ["1e5", "2", "3.5"]})
     >>> typed(rows)[0].to_pydict()

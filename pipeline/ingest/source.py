@@ -157,9 +157,9 @@ def _mode(path: Path, name: str) -> int:
 
 
 def _unreadable(name: str, error: OSError) -> InputError:
-    advice = {errno.EACCES: "check its permissions", errno.EPERM: "check its permissions"}
+    advice = "check its permissions" if error.errno in (errno.EACCES, errno.EPERM) else "check the path"
     what = error.strerror or str(error)
-    return InputError(f"{name}: {what[:1].lower()}{what[1:]} ({advice.get(error.errno or 0, 'check the path')})")
+    return InputError(f"{name}: {what[:1].lower()}{what[1:]} ({advice})")
 
 
 def too_long(chars: int) -> str:
@@ -176,8 +176,7 @@ def check_width(columns: int, where: str) -> None:
 
 def quarantine(rejected: Iterable[Rejected]) -> pa.Table:
     """Return rejected rows as a table of QUARANTINE_SCHEMA, `raw` cut to 500 characters."""
-    rows = list(rejected)
-    cells = [{"file": r.file, "line": r.line, "reason": r.reason, "raw": in_utf8(r.raw[:RAW_CHARS])} for r in rows]
+    cells = [{**r._asdict(), "raw": in_utf8(r.raw[:RAW_CHARS])} for r in rejected]
     return pa.Table.from_pylist(cells, schema=QUARANTINE_SCHEMA)
 
 

@@ -1,7 +1,7 @@
 """Hostile inputs, generated: each case writes its file and states what the command must do with it.
 
-A case is *refused* (exit code, one error line that names the file and holds the given words) or *read* (the text
-cells that must come out, and the lines that must be in quarantine). `either` is for damage that may be harmless.
+A case is *refused* (exit code, one error line that names the file and holds the given words) or *read* (the
+text cells that must come out, the lines that must be in quarantine). `either`: the damage may be harmless.
 """
 
 from __future__ import annotations
@@ -10,8 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-AS_IT_IS = tuple(word for what in ("unicode", "markup", "whitespace") for word in ("--set", f"text.{what}=false"))
-TEXT = ("--text-column", "text", "--modality", "text", *AS_IT_IS)  # clean repairs nothing: cells as they were read
+AS_IT_IS = tuple(
+    word for what in ("unicode", "markup", "whitespace") for word in ("--set", f"text.{what}=false")
+)
+TEXT = (
+    "--text-column",
+    "text",
+    "--modality",
+    "text",
+    *AS_IT_IS,
+)  # clean repairs nothing: cells as they were read
 Make = Callable[[Path], str]
 
 
@@ -44,7 +52,9 @@ def refused(name: str, make: Make, *says: str, code: int = 65, options: tuple[st
     return Case(name, make, says, code, options=options)
 
 
-def read(name: str, make: Make, texts: list[str], lines: tuple[int, ...] = (), options: tuple[str, ...] = TEXT) -> Case:
+def read(
+    name: str, make: Make, texts: list[str], lines: tuple[int, ...] = (), options: tuple[str, ...] = TEXT
+) -> Case:
     return Case(name, make, texts=tuple(sorted(texts)), lines=lines, options=options)
 
 

@@ -1,4 +1,4 @@
-"""Two ways through the front door, called in one worker process or as a process of its own, and the verdict."""
+"""Two ways through the front door, in one worker process or in a process of its own, and the verdict."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ def arguments(case: Case, data: str) -> list[str]:
     """Return the command line of a case."""
     options = [o for o in case.options if o != "--default-out"]
     out = [] if "--default-out" in case.options else ["-o", "out"]
-    return [case.command, *out, "-w", "w", "--workers", "1", *options, "--", data] if case.command == "clean" else [
-        case.command, "-w", "w", *options, "--", data]
+    return (
+        [case.command, *out, "-w", "w", "--workers", "1", *options, "--", data]
+        if case.command == "clean"
+        else [case.command, "-w", "w", *options, "--", data]
+    )
 
 
 class Worker:
@@ -45,16 +48,27 @@ class Worker:
 
     def __call__(self, asked: list[str], folder: Path) -> Outcome:
         if self.process is None or self.process.poll() is not None:
-            environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)])}
+            environment = {
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent)]),
+            }
             self.process = subprocess.Popen(
-                [sys.executable, str(HERE / "worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                env=environment)
+                [sys.executable, str(HERE / "worker.py")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
         assert self.process.stdin and self.process.stdout
         ask = {"arguments": asked, "folder": str(folder), "seconds": SECONDS}
         self.process.stdin.write(json.dumps(ask) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
-        return Outcome(**json.loads(answer)) if answer else Outcome(self.process.wait(), "", "the process died", 0.0)
+        return (
+            Outcome(**json.loads(answer))
+            if answer
+            else Outcome(self.process.wait(), "", "the process died", 0.0)
+        )
 
     def close(self) -> None:
         if self.process and self.process.stdin:
@@ -66,8 +80,13 @@ def in_a_process(asked: list[str], folder: Path) -> Outcome:
     """Run the command as a shell does."""
     started = time.monotonic()
     try:
-        done = subprocess.run([ASSAY, *map(os.fsencode, asked)], cwd=folder, capture_output=True,
-                              stdin=subprocess.DEVNULL, timeout=3 * SECONDS)
+        done = subprocess.run(
+            [ASSAY, *map(os.fsencode, asked)],
+            cwd=folder,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=3 * SECONDS,
+        )
     except subprocess.TimeoutExpired:
         return Outcome(-1, "", "it hangs", 3.0 * SECONDS)
     out, err = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))

@@ -48,9 +48,17 @@ def cases() -> list[Case]:
 def cut() -> list[Case]:
     raw = good()
     size = len(raw)
-    out = [refused(f"parquet: cut at {part}", file("d.parquet", raw[:end]), "Parquet") for part, end in (
-        ("4 bytes", 4), ("a tenth", size // 10), ("half", size // 2), ("the footer", size - 40),
-        ("8 bytes before the end", size - 8), ("the last byte", size - 1))]
+    out = [
+        refused(f"parquet: cut at {part}", file("d.parquet", raw[:end]), "Parquet")
+        for part, end in (
+            ("4 bytes", 4),
+            ("a tenth", size // 10),
+            ("half", size // 2),
+            ("the footer", size - 40),
+            ("8 bytes before the end", size - 8),
+            ("the last byte", size - 1),
+        )
+    ]
     body = raw[:-8]
     return [
         *out,
@@ -58,9 +66,15 @@ def cut() -> list[Case]:
         refused("parquet: wrong magic at the end", file("d.parquet", raw[:-4] + b"PAR2"), "Parquet"),
         refused("parquet: only the magic", file("d.parquet", b"PAR1"), "Parquet"),
         refused("parquet: twice the magic", file("d.parquet", b"PAR1PAR1"), "Parquet"),
-        refused("parquet: footer longer than the file", file("d.parquet", body + b"\xff\xff\xff\x7fPAR1"), "Parquet"),
+        refused(
+            "parquet: footer longer than the file",
+            file("d.parquet", body + b"\xff\xff\xff\x7fPAR1"),
+            "Parquet",
+        ),
         refused("parquet: footer of no length", file("d.parquet", body + b"\0\0\0\0PAR1"), "Parquet"),
-        refused("parquet: footer of negative length", file("d.parquet", body + b"\xff\xff\xff\xffPAR1"), "Parquet"),
+        refused(
+            "parquet: footer of negative length", file("d.parquet", body + b"\xff\xff\xff\xffPAR1"), "Parquet"
+        ),
         refused("parquet: encrypted footer magic", file("d.parquet", raw[:-4] + b"PARE"), "Parquet"),
         refused("parquet: a CSV by its bytes", file("d.parquet", "text,y\na,1\n" * 9), "Parquet"),
         refused("parquet: nothing but zeros", file("d.parquet", bytes(4096)), "Parquet"),
@@ -117,7 +131,8 @@ def kinds() -> list[Case]:
         "fixed binary": pa.array([b"ab"] * 3, pa.binary(2)),
         "time with zone": pa.array([day] * 3, pa.timestamp("us", tz="Europe/Paris")),
         "time with a zone of nowhere": pa.array([day] * 3, pa.timestamp("us", tz="UTC")).cast(
-            pa.timestamp("us", tz="+09:30")),
+            pa.timestamp("us", tz="+09:30")
+        ),
         "nanoseconds": pa.array([1, 2, 3], pa.timestamp("ns")),
         "date": pa.array([dt.date(2024, 1, 31), None, dt.date(1, 1, 1)]),
         "time of day": pa.array([dt.time(12, 30)] * 3),
@@ -133,20 +148,51 @@ def kinds() -> list[Case]:
     late = pa.array([0, 0, 10**14]).cast(pa.timestamp("ms"))
     return [
         *out,
-        read("parquet: int96", table(pa.table({"text": abc, "t": pa.array([day] * 3, pa.timestamp("ns"))}),
-             use_deprecated_int96_timestamps=True), abc),
+        read(
+            "parquet: int96",
+            table(
+                pa.table({"text": abc, "t": pa.array([day] * 3, pa.timestamp("ns"))}),
+                use_deprecated_int96_timestamps=True,
+            ),
+            abc,
+        ),
         read("parquet: a time in the year 5138", columns(t=late), abc),
-        read("parquet: a time that no calendar has", columns(t=pa.array([0, 0, 2**62]).cast(pa.timestamp("us"))),
-             ["a", "b"], (3,)),
-        read("parquet: a date that no calendar has", columns(t=pa.array([0, 2**30, 0], pa.int32()).cast(pa.date32())),
-             ["a", "c"], (2,)),
-        read("parquet: text that is not UTF-8", table(pa.table({"text": broken_text([b"a", b"\xff\xfe", b"c"])})),
-             ["a", "c"], (2,)),
-        read("parquet: metadata that is not UTF-8", columns(m=broken_text([b"\xff", b"x", b"y"])), ["b", "c"], (1,)),
-        read("parquet: nested text that is not UTF-8", columns(m=pa.StructArray.from_arrays(
-             [broken_text([b"x", b"y", b"\xc3"])], ["k"])), ["a", "b"], (3,)),
-        read("parquet: text as large string", table(pa.table({"text": pa.array(abc, pa.large_string())})), abc),
-        read("parquet: text as dictionary", table(pa.table({"text": pa.array(abc).dictionary_encode()})), abc),
+        read(
+            "parquet: a time that no calendar has",
+            columns(t=pa.array([0, 0, 2**62]).cast(pa.timestamp("us"))),
+            ["a", "b"],
+            (3,),
+        ),
+        read(
+            "parquet: a date that no calendar has",
+            columns(t=pa.array([0, 2**30, 0], pa.int32()).cast(pa.date32())),
+            ["a", "c"],
+            (2,),
+        ),
+        read(
+            "parquet: text that is not UTF-8",
+            table(pa.table({"text": broken_text([b"a", b"\xff\xfe", b"c"])})),
+            ["a", "c"],
+            (2,),
+        ),
+        read(
+            "parquet: metadata that is not UTF-8",
+            columns(m=broken_text([b"\xff", b"x", b"y"])),
+            ["b", "c"],
+            (1,),
+        ),
+        read(
+            "parquet: nested text that is not UTF-8",
+            columns(m=pa.StructArray.from_arrays([broken_text([b"x", b"y", b"\xc3"])], ["k"])),
+            ["a", "b"],
+            (3,),
+        ),
+        read(
+            "parquet: text as large string", table(pa.table({"text": pa.array(abc, pa.large_string())})), abc
+        ),
+        read(
+            "parquet: text as dictionary", table(pa.table({"text": pa.array(abc).dictionary_encode()})), abc
+        ),
         read("parquet: text as numbers", table(pa.table({"text": [1, 2, 3]})), ["1", "2", "3"]),
         refused("parquet: text as binary", table(pa.table({"text": [b"a", b"b"]})), "'text'", "binary"),
         refused("parquet: text as lists", table(pa.table({"text": [["a"], ["b"]]})), "'text'", "list"),
@@ -169,15 +215,32 @@ def shapes() -> list[Case]:
         refused("parquet: no columns", table(pa.table({})), "no rows"),
         refused("parquet: two columns of one name", table(twice), "two columns", "'text'"),
         refused("parquet: no such column", table(pa.table({"body": ["a"]})), "'text'"),
-        refused("parquet: nothing but numbers", table(pa.table({"x": [1, 2]})), "no content column", options=plain),
+        refused(
+            "parquet: nothing but numbers", table(pa.table({"x": [1, 2]})), "no content column", options=plain
+        ),
         counted("parquet: 1,000 columns", table(wide), 1),
-        refused("parquet: 12,000 columns", table(pa.table({f"c{k}": [k] for k in range(12_000)})), "12,000 columns"),
+        refused(
+            "parquet: 12,000 columns",
+            table(pa.table({f"c{k}": [k] for k in range(12_000)})),
+            "12,000 columns",
+        ),
         counted("parquet: 200 row groups", table(many, row_group_size=1), 200),
         counted("parquet: one row", table(pa.table({"text": ["a"]})), 1),
-        counted("parquet: all texts null", table(pa.table({"text": pa.nulls(3, pa.string()), "y": [1, 2, 3]})), 3),
-        counted("parquet: a column named like a path", table(pa.table({"text": ["a"], "../../x": [1]})), 1, TEXT),
-        refused("parquet: named .csv", lambda folder: rename(table(many)(folder), folder, "d.csv"), "Parquet", ".parquet"),
-        counted("parquet: upper-case ending", lambda folder: rename(table(many)(folder), folder, "D.PARQUET"), 200),
+        counted(
+            "parquet: all texts null", table(pa.table({"text": pa.nulls(3, pa.string()), "y": [1, 2, 3]})), 3
+        ),
+        counted(
+            "parquet: a column named like a path", table(pa.table({"text": ["a"], "../../x": [1]})), 1, TEXT
+        ),
+        refused(
+            "parquet: named .csv",
+            lambda folder: rename(table(many)(folder), folder, "d.csv"),
+            "Parquet",
+            ".parquet",
+        ),
+        counted(
+            "parquet: upper-case ending", lambda folder: rename(table(many)(folder), folder, "D.PARQUET"), 200
+        ),
     ]
 
 
