@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import read_parquet
 from pipeline.outputs import summary, write_quarantine, write_tables
 from pipeline.recipe import Data, RecipeError, build_stage, parse_value, put
 from pipeline.run import Step, run_stage
@@ -102,13 +101,13 @@ def evaluate_model(
 
 def bring(engine: Engine, pred_probs: Path | None, embeddings: Path | None) -> None:
     """Let the user's own signal tables stand in for the computed ones."""
-    from pipeline.brought import embeddings_table, pred_probs_table
+    from pipeline.brought import brought_table, embeddings_table, pred_probs_table
 
     if pred_probs is not None:
         engine.bring(
             Given(
                 "pred_probs",
-                pred_probs_table(read_parquet(pred_probs), str(pred_probs)),
+                pred_probs_table(brought_table(str(pred_probs)), str(pred_probs)),
                 f"brought: {pred_probs}",
             )
         )
@@ -116,7 +115,7 @@ def bring(engine: Engine, pred_probs: Path | None, embeddings: Path | None) -> N
         engine.bring(
             Given(
                 "embeddings",
-                embeddings_table(read_parquet(embeddings), str(embeddings)),
+                embeddings_table(brought_table(str(embeddings)), str(embeddings)),
                 f"brought: {embeddings}",
             )
         )

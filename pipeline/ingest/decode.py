@@ -89,5 +89,5 @@ def _by_line(raw: bytes, name: str) -> tuple[str, list[str]]:
     start += len(text[bad[0]][: BROKEN.search(text[bad[0]]).start()].encode())  # type: ignore[union-attr]
     raise InputError(
         f"{name}:{bad[0] + 1}: byte {start} is not UTF-8, and {len(bad):,} of {len(lines):,} lines are not "
-        "Western European text either (name the encoding, for example --encoding gb18030, shift_jis or cp1251)"
+        "Western European text either (name the encoding, such as --encoding gb18030, shift_jis or cp1251)"
     )

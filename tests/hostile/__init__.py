@@ -74,9 +74,10 @@ def file(name: str, content: bytes | str) -> Make:
 
 def every_case() -> list[Case]:
     """Return all cases but those of recipes."""
-    from hostile import delimited, encodings, json_lines, odd_files, parquet
+    from hostile import brought, delimited, encodings, json_lines, odd_files, parquet
 
-    cases = [c for module in (delimited, encodings, json_lines, parquet, odd_files) for c in module.cases()]
+    modules = (delimited, encodings, json_lines, parquet, odd_files, brought)
+    cases = [case for module in modules for case in module.cases()]
     names = [c.name for c in cases]
     assert len(set(names)) == len(names), sorted(n for n in names if names.count(n) > 1)
     return cases

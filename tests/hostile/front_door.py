@@ -120,7 +120,8 @@ def _refusal(case: Case, data: str, seen: Outcome, errors: list[str]) -> list[st
     if any(len(line) > 1_000 for line in errors):
         found.append("an error line of more than 1,000 characters")
     name = Path(data).name
-    if case.code == 65 and len(data) < 250 and name.isascii() and name.isprintable() and name not in whole:
+    plain = case.command == "clean" and len(data) < 250 and name.isascii() and name.isprintable()
+    if case.code == 65 and plain and name not in whole:
         found.append(f"the error does not name {name!r}: {whole}")
     if case.code == 65 and "(" not in whole:
         found.append(f"the error does not say what to do: {whole}")
