@@ -11,6 +11,7 @@ from flows import doctor, export_commands, ledger_commands, plan_command
 from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
 from flows.options import (
     DataPath,
+    Encoding,
     GroupColumn,
     IdColumn,
     Json,
@@ -25,6 +26,7 @@ from flows.options import (
     TimeColumn,
     Workers,
     Workspace,
+    default_out,
     engine_of,
     plan_of,
 )
@@ -86,19 +88,20 @@ def audit(
     time_column: TimeColumn = None, modality: ModalityName = None,
     pred_probs: Annotated[Path | None, typer.Option(help="Parquet: row_id, a column a class")] = None,
     embeddings: Annotated[Path | None, typer.Option(help="Parquet: row_id, vector")] = None,
-    as_json: Json = False, quiet: Quiet = False,
+    as_json: Json = False, quiet: Quiet = False, encoding: Encoding = None,
 ) -> None:  # fmt: skip
     """Find everything, change nothing; write tables and a quality report."""
     from flows.single import audit_data, bring
 
     plan = plan_of(
-        data, text_column, label_column, id_column, split_column, group_column, time_column, modality
+        data, text_column, label_column, id_column, split_column, group_column, time_column, modality,
+        encoding=encoding,
     )
     log = progress(quiet)
     engine = engine_of(workspace, workers, log)
     bring(engine, pred_probs, embeddings)
     facts, plain = audit_data(
-        plan, out or Path("assay-out") / f"audit-{Path(data).stem}", workspace, engine, overrides or [], log
+        plan, out or default_out("audit", data), workspace, engine, overrides or [], log
     )
     result(facts, as_json, plain)
 
@@ -109,16 +112,17 @@ def finetune(
     overrides: Set = None, seed: int = 0, text_column: TextColumn = None, label_column: LabelColumn = None,
     id_column: IdColumn = None, split_column: SplitColumn = None, group_column: GroupColumn = None,
     time_column: TimeColumn = None, modality: ModalityName = None, as_json: Json = False,
-    quiet: Quiet = False,
+    quiet: Quiet = False, encoding: Encoding = None,
 ) -> None:  # fmt: skip
     """Train on the train rows (--set method=probe|partial|full) and save a model folder."""
     from flows.single import finetune_data
 
     plan = plan_of(
-        data, text_column, label_column, id_column, split_column, group_column, time_column, modality, True
+        data, text_column, label_column, id_column, split_column, group_column, time_column, modality, True,
+        encoding,
     )
     log = progress(quiet)
-    target = out or Path("assay-out") / f"model-{Path(data).stem}"
+    target = out or default_out("model", data)
     facts, plain = finetune_data(
         plan, target, workspace, engine_of(workspace, workers, log), overrides or [], seed
     )
@@ -132,13 +136,14 @@ def evaluate(
     workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, text_column: TextColumn = None,
     label_column: LabelColumn = None, id_column: IdColumn = None, split_column: SplitColumn = None,
     group_column: GroupColumn = None, time_column: TimeColumn = None, modality: ModalityName = None,
-    as_json: Json = False, quiet: Quiet = False,
+    as_json: Json = False, quiet: Quiet = False, encoding: Encoding = None,
 ) -> None:  # fmt: skip
     """Score a model on a split: metrics with intervals, per class, calibration, weak slices."""
     from flows.single import evaluate_model
 
     plan = plan_of(
-        data, text_column, label_column, id_column, split_column, group_column, time_column, modality, True
+        data, text_column, label_column, id_column, split_column, group_column, time_column, modality, True,
+        encoding,
     )
     engine = engine_of(workspace, workers, progress(quiet))
     facts, plain = evaluate_model(model, plan, split, workspace, engine)

@@ -44,11 +44,19 @@ def guarded(app: Callable[..., Any]) -> NoReturn:
         if show:
             show()
         else:
-            for line in str(error.args[0] if error.args else error).splitlines() or [type(error).__name__]:
+            for line in _lines(error):
                 say(f"error: {line}")
         code = known
     sys.stdout.flush()
     sys.exit(code)
+
+
+def _lines(error: Exception) -> list[str]:
+    """Return an error in lines: a recipe's mistakes one each, any other on a single line."""
+    from pipeline.recipe import RecipeError
+
+    text = str(error.args[0] if error.args else error) or type(error).__name__
+    return text.split("\n") if isinstance(error, RecipeError) else [text]
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -80,10 +88,15 @@ def _exit_code(error: Exception) -> int | None:
 
 
 def say(line: str) -> None:
-    """Write one line to stderr, secrets masked."""
+    """Write one line to stderr, secrets masked, and by name what would break it or move the cursor."""
     from pipeline.masking import mask
 
-    sys.stderr.write(f"{mask(line)}\n")
+    line = mask(line)
+    if not line.isprintable():
+        from pipeline.report.visible import visible
+
+        line = visible(line)
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 

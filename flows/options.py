@@ -30,21 +30,37 @@ IdColumn = Annotated[str | None, typer.Option(help="a column that names each row
 SplitColumn = Annotated[str | None, typer.Option(help="a column that says train, validation or test")]
 GroupColumn = Annotated[str | None, typer.Option(help="rows of one group stay in one split")]
 TimeColumn = Annotated[str | None, typer.Option(help="split by time: the latest rows are held out")]
+Encoding = Annotated[str | None, typer.Option(help="of text files, e.g. gb18030; found out when not given")]
 ModalityName = Annotated[str | None, typer.Option("--modality", help="text or tabular")]
 
 
 def plan_of(
     path: str, text: str | None, label: str | None, id_: str | None, split_column: str | None,
     group: str | None, time: str | None, modality: str | None, split: bool = False,
+    encoding: str | None = None,
 ) -> Data:  # fmt: skip
-    """Return the data plan of a command that takes DATA; splits are made only where training needs them."""
+    """Return the data plan of a command that takes DATA; splits are made only where training needs them.
+
+    Raises `pipeline.ingest.InputError` and `pipeline.recipe.RecipeError`.
+    """
+    from pipeline.ingest.source import InputError, in_utf8
     from pipeline.recipe import Data, validated
 
+    if in_utf8(path) != path:
+        raise InputError(f"{in_utf8(path)}: the name is not UTF-8 (rename the file)")
     made: dict[str, Any] = {} if split else {"test_fraction": 0.0, "validation_fraction": 0.0}
-    given = {"path": path, "text": text, "label": label, "id": id_, "split": split_column, "group": group,
-             "time": time, "modality": modality, **made}  # fmt: skip
+    given = {
+        "path": path, "text": text, "label": label, "id": id_, "split": split_column, "group": group,
+        "time": time, "modality": modality, "encoding": encoding, **made,
+    }  # fmt: skip
     plan: Data = validated(Data, given, "data")
     return plan
+
+
+def default_out(stage: str, data: str) -> Path:
+    """Return the folder for results when none is given; names at the limit of the file system are cut."""
+    stem = Path(data).stem.encode()[:200].decode("utf-8", "ignore")
+    return Path("assay-out") / f"{stage}-{stem}"
 
 
 def engine_of(workspace: Path, workers: int, log: Callable[[str], None]) -> Engine:

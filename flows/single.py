@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import read_parquet
-from pipeline.outputs import summary, write_tables
-from pipeline.recipe import Data, RecipeError, build_stage, parse_value
+from pipeline.outputs import summary, write_quarantine, write_tables
+from pipeline.recipe import Data, RecipeError, build_stage, parse_value, put
 from pipeline.run import Step, run_stage
 from pipeline.signals.engine import Engine, Given
 from pipeline.source import Opened, open_plan
@@ -30,9 +29,11 @@ def audit_data(
     stages = [build_stage(name, settings[name], opened.dataset.modality) for name in DETECTORS]
     audit = audit_dataset(opened, engine, store, stages)
     page = audit.save(out)
+    kept = write_quarantine(out, opened.quarantine)
     lines = [_line(step) for step in audit.steps]
-    lines += [f"report: {page}", f"tables: {out}/issues.parquet, {out}/findings.parquet"]
-    return {"report": str(page), "out": str(out), **audit.summary}, "\n".join(lines)
+    lines += [f"report: {page}", f"tables: {out}/issues.parquet, {out}/findings.parquet", *kept]
+    facts = {"report": str(page), "out": str(out), "quarantined": len(opened.quarantine), **audit.summary}
+    return facts, "\n".join(lines)
 
 
 def one_stage(
@@ -44,8 +45,10 @@ def one_stage(
     stage = build_stage(name, _settings(overrides, (name,), name)[name], opened.dataset.modality)
     step = run_stage(opened.dataset, stage, engine, store)
     write_tables(out, opened.dataset, step.after, [step])
-    plain = f"{_line(step)}\nresult: {out}/dataset.parquet"
-    return {"out": str(out), **summary(opened.dataset, [step])}, plain
+    kept = write_quarantine(out, opened.quarantine)
+    plain = "\n".join([_line(step), *kept, f"result: {out}/dataset.parquet"])
+    facts = {"out": str(out), "quarantined": len(opened.quarantine), **summary(opened.dataset, [step])}
+    return facts, plain
 
 
 def finetune_data(
@@ -98,13 +101,13 @@ def evaluate_model(
 
 def bring(engine: Engine, pred_probs: Path | None, embeddings: Path | None) -> None:
     """Let the user's own signal tables stand in for the computed ones."""
-    from pipeline.brought import embeddings_table, pred_probs_table
+    from pipeline.brought import brought_table, embeddings_table, pred_probs_table
 
     if pred_probs is not None:
         engine.bring(
             Given(
                 "pred_probs",
-                pred_probs_table(read_parquet(pred_probs), str(pred_probs)),
+                pred_probs_table(brought_table(str(pred_probs)), str(pred_probs)),
                 f"brought: {pred_probs}",
             )
         )
@@ -112,7 +115,7 @@ def bring(engine: Engine, pred_probs: Path | None, embeddings: Path | None) -> N
         engine.bring(
             Given(
                 "embeddings",
-                embeddings_table(read_parquet(embeddings), str(embeddings)),
+                embeddings_table(brought_table(str(embeddings)), str(embeddings)),
                 f"brought: {embeddings}",
             )
         )
@@ -125,7 +128,7 @@ def _open(plan: Data, store: Store, log: Log) -> Opened:
     for bad in opened.quarantine[:5]:
         log(f"quarantined {bad['file']}:{bad['line']}: {bad['reason']}")
     if len(opened.quarantine) > 5:
-        log(f"... {len(opened.quarantine)} rows could not be read in all; the report lists them")
+        log(f"... {len(opened.quarantine)} rows could not be read in all")
     return opened
 
 
@@ -148,10 +151,9 @@ def _settings(
             stage = alone
         else:
             raise RecipeError(f"--set {override}: name the stage first ({', '.join(names)})")
-        here = out[stage]
-        for part in path[:-1]:
-            here = here.setdefault(part, {})
-        here[path[-1]] = parse_value(text)
+        if not all(path) or not path:
+            raise RecipeError(f"--set {override}: write KEY=VALUE")
+        put(out[stage], path, parse_value(text), override)
     return out
 
 

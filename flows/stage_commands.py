@@ -12,6 +12,7 @@ import typer
 from flows.manners import DEFAULT_WORKSPACE, progress, result
 from flows.options import (
     DataPath,
+    Encoding,
     GroupColumn,
     IdColumn,
     Json,
@@ -25,6 +26,7 @@ from flows.options import (
     TimeColumn,
     Workers,
     Workspace,
+    default_out,
     engine_of,
     plan_of,
 )
@@ -44,15 +46,16 @@ def _stage_command(name: str) -> Callable[..., None]:
         overrides: Set = None, text_column: TextColumn = None, label_column: LabelColumn = None,
         id_column: IdColumn = None, split_column: SplitColumn = None, group_column: GroupColumn = None,
         time_column: TimeColumn = None, modality: ModalityName = None, as_json: Json = False,
-        quiet: Quiet = False,
+        quiet: Quiet = False, encoding: Encoding = None,
     ) -> None:  # fmt: skip
         from flows.single import one_stage
 
         plan = plan_of(
-            data, text_column, label_column, id_column, split_column, group_column, time_column, modality
+            data, text_column, label_column, id_column, split_column, group_column, time_column, modality,
+            encoding=encoding,
         )
         log = progress(quiet)
-        target = out or Path("assay-out") / f"{name}-{Path(data).stem}"
+        target = out or default_out(name, data)
         facts, plain = one_stage(
             name, plan, target, workspace, engine_of(workspace, workers, log), overrides or [], log
         )

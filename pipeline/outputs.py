@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from pipeline.dataset import ROW_ID, Dataset
 from pipeline.files import write_parquet
 from pipeline.findings import Findings
+from pipeline.ingest.source import QUARANTINE_SCHEMA
 from pipeline.run import Step
 
 
@@ -40,6 +41,16 @@ def write_data(folder: Path, data: Dataset) -> None:
     }
     table = data.table.replace_schema_metadata({"assay": json.dumps(facts, sort_keys=True)})
     _replace(folder / "dataset.parquet", table)
+
+
+def write_quarantine(folder: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Write quarantine.parquet (file, line, reason, raw) if rows could not be read; return a line on it."""
+    path = folder / "quarantine.parquet"
+    if not rows:
+        path.unlink(missing_ok=True)
+        return []
+    _replace(path, pa.Table.from_pylist(list(map(dict, rows)), schema=QUARANTINE_SCHEMA))
+    return [f"not read: {len(rows):,} {'row' if len(rows) == 1 else 'rows'}, see {path}"]
 
 
 def issues_table(data: Dataset, findings: Sequence[Findings]) -> pa.Table:

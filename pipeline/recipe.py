@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
 
-from pipeline.masking import has_credentials
 from pipeline.modalities import modality, modality_names
-from pipeline.recipe_faults import locate, meant, validate
+from pipeline.recipe_data import Data, Source
+from pipeline.recipe_faults import locate, meant, nearest, validate
+from pipeline.recipe_text import RecipeError, one_line, override, parse_value, put, read_toml
 from pipeline.stage import ORDER, Stage, stages
 
-
-class RecipeError(Exception):
-    """All that is wrong with a recipe, a line each."""
-
-
-def _no_credentials(path: str) -> str:
-    if has_credentials(path):
-        raise ValueError("an address with a password or token in it (keep those in environment variables)")
-    return path
-
-
-PathText = Annotated[str, AfterValidator(_no_credentials)]
-
-
-class Source(BaseModel, frozen=True, extra="forbid"):
-    """One of several sources; ids become `name:id`."""
-
-    name: str = Field(min_length=1)
-    path: PathText
-    columns: dict[str, str] = {}
-
-
-class Data(BaseModel, frozen=True, extra="forbid"):
-    """What to read. Columns that are not named are guessed, and the guess is printed."""
-
-    path: PathText | None = None
-    sources: tuple[Source, ...] = ()
-    modality: str | None = None
-    text: str | None = None
-    columns: tuple[str, ...] = Field((), description="content columns, when there are several")
-    label: str | None = None
-    id: str | None = None
-    split: str | None = None
-    group: str | None = None
-    time: str | None = None
-    test_fraction: float = Field(0.2, ge=0, lt=1, description="made when the data has no split column")
-    validation_fraction: float = Field(0.1, ge=0, lt=1)
-
-    @field_validator("modality")
-    @classmethod
-    def _known(cls, value: str | None) -> str | None:
-        if value is not None and value not in modality_names():
-            raise ValueError(f"{value!r} is none of {', '.join(modality_names())}")
-        return value
+__all__ = ["Data", "Loop", "Recipe", "RecipeError", "Source", "build_recipe", "build_stage", "load_recipe",
+           "parse_value", "put", "validated", "with_options"]
 
 
 class Loop(BaseModel, frozen=True, extra="forbid"):
@@ -68,10 +26,8 @@ class Loop(BaseModel, frozen=True, extra="forbid"):
     replicates: int = Field(
         default=20, ge=5, le=200, description="refits for the paired comparison of raw and curated"
     )
-    harmful: str = Field(
-        default="reject",
-        pattern="^(reject|keep)$",
-        description="what to do with a round shown to be harmful",
+    harmful: Literal["reject", "keep"] = Field(
+        default="reject", description="what to do with a round shown to be harmful"
     )
 
 
@@ -108,16 +64,10 @@ def load_recipe(
     each naming file, line, key and what was meant.
     """
     path = Path(path)
-    try:
-        text = path.read_text("utf-8")
-        raw = tomllib.loads(text)
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror or error} (give a recipe's path)") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not TOML: {error}") from None
-    for override in overrides:
-        _override(raw, override)
-    return build_recipe(raw, base=path.parent, where=str(path), text=text, train_model=train_model)
+    text, raw = read_toml(path)
+    for change in overrides:
+        override(raw, change, stages())
+    return build_recipe(raw, base=path.parent, where=one_line(path), text=text, train_model=train_model)
 
 
 def build_recipe(
@@ -129,17 +79,21 @@ def build_recipe(
 ) -> Recipe:
     """Validate a recipe given as nested mappings. Raises `RecipeError`."""
     faults: list[str] = []
+    places = _places(train_model)
     body = {k: v for k, v in raw.items() if k != "stages"}
-    recipe = validate(Recipe, body, (), faults)
+    recipe = validate(Recipe, body, (), faults, places)
     named = recipe.data.modality if recipe else None
-    built = [_stage(entry, i, named, faults) for i, entry in enumerate(raw.get("stages", []))]
+    listed = raw.get("stages", [])
+    if not isinstance(listed, list):
+        faults.append("stages\0should be a list: write [[stages]] above each stage")
+        listed = []
+    built = [_stage(entry, i, named, faults, places) for i, entry in enumerate(listed)]
     ranks = [(ORDER.index(s.name), s.name) for s in built if s is not None and s.name in ORDER]
     if ranks != sorted(ranks):
         yours = ", ".join(name for _, name in ranks)
         faults.append(f"stages\0the order must be {', '.join(ORDER)}; yours is {yours}")
-    if train_model is not None:
-        validate(train_model, raw.get("train", {}), ("train",), faults)
-    _check_signals(raw.get("signals", {}), faults)
+    for table, values in raw.items():
+        _check_table(table, values, train_model, faults, places)
     if recipe and not recipe.data.path and not recipe.data.sources:
         faults.append("data.path\0missing: give a file, a folder, or [[data.sources]]")
     if recipe and _weights_twice(built, recipe.train):
@@ -161,7 +115,7 @@ def build_stage(name: str, settings: Mapping[str, Any], modality_name: str | Non
 
     >>> build_stage("duplicates", {"treshold": 1}, "text")
     Traceback (most recent call last):
-    pipeline.recipe.RecipeError: settings: duplicates.treshold: unknown key, did you mean threshold?
+    pipeline.recipe_text.RecipeError: settings: duplicates.treshold: unknown key, did you mean threshold?
     """
     faults: list[str] = []
     stage = _stage({"use": name, **settings}, None, modality_name, faults)
@@ -185,7 +139,13 @@ def with_options(stage: Stage, modality_name: str) -> Stage:
     return stage.model_copy(update={"options": model()}) if stage.options is None and model else stage
 
 
-def _stage(entry: Any, i: int | None, modality_name: str | None, faults: list[str]) -> Stage | None:
+def _stage(
+    entry: Any,
+    i: int | None,
+    modality_name: str | None,
+    faults: list[str],
+    places: Mapping[str, str] | None = None,
+) -> Stage | None:
     at = f"stages[{i}]" if i is not None else str(entry.get("use"))
     known = ", ".join(stages())
     if not isinstance(entry, dict) or "use" not in entry:
@@ -193,9 +153,12 @@ def _stage(entry: Any, i: int | None, modality_name: str | None, faults: list[st
         return None
     name = str(entry["use"]).replace("-", "_")
     if name not in stages():
-        near = meant(name, list(stages()))
-        faults.append(f"{at}.use\0{entry['use']!r} is no stage{near}; stages are {known}")
-        return None
+        near = nearest(name, list(stages()))
+        what = f", did you mean {near}?" if near else f"; stages are {known}"
+        faults.append(f"{at}.use\0{entry['use']!r} is no stage{what}")
+        if near is None:
+            return None
+        name = near  # so that its settings are looked at too
     settings = {k: v for k, v in entry.items() if k != "use"}
     options = None
     for other in modality_names():
@@ -212,48 +175,48 @@ def _stage(entry: Any, i: int | None, modality_name: str | None, faults: list[st
     if "options" in settings:
         faults.append(f"{at}.options\0unknown key; write [stages.<modality>]")
         return None
-    stage = validate(stages()[name], settings, (at,), faults)
+    stage = validate(stages()[name], settings, (at,), faults, places)
     return None if stage is None else stage.model_copy(update={"options": options})
 
 
-def _check_signals(given: Mapping[str, Any], faults: list[str]) -> None:
+def _places(train_model: type[BaseModel] | None) -> dict[str, str]:
+    """Return what to write for keys that stand in a table they do not belong to."""
+    out = {key: f"{key} under [[stages]] with use = {name!r}" for name, model in stages().items()
+           for key in model.model_fields if key != "options"}
+    for table, model in (("train", train_model), ("loop", Loop), ("data", Data)):
+        out |= {key: f"{table}.{key}" for key in (model.model_fields if model else ())}
+    return out | {key: f"{key}, above the first table" for key in ("title", "seed")}
+
+
+def _check_table(
+    table: str, values: Any, train_model: type[BaseModel] | None, faults: list[str], places: Mapping[str, str]
+) -> None:
+    """Look at the tables the recipe's own model leaves open, and at those whose name is a slip."""
+    name = table if table in Recipe.model_fields else nearest(table, list(Recipe.model_fields))
+    if not isinstance(values, dict):
+        return
+    if name == "signals":
+        _check_signals(table, values, faults, places)
+    elif name == "train" and train_model is not None:
+        validate(train_model, values, (table,), faults, places)
+    elif name != table and name in ("data", "loop"):
+        faults[:] = [f for f in faults if f != f"{name}\0missing"]  # it is there, under another name
+        validate(Data if name == "data" else Loop, values, (table,), faults, places)
+
+
+def _check_signals(
+    table: str, given: Mapping[str, Any], faults: list[str], places: Mapping[str, str]
+) -> None:
     from pipeline.signals import signals
 
     for name, settings in given.items():
-        if name not in signals():
-            faults.append(f"signals.{name}\0unknown key{meant(name, list(signals()))}")
-        else:
-            validate(signals()[name], settings, ("signals", name), faults)
+        near = name if name in signals() else nearest(name, list(signals()))
+        if near != name:
+            faults.append(f"{table}.{name}\0unknown key{meant(name, list(signals()))}")
+        if near is not None:
+            validate(signals()[near], settings, (table, name), faults, places)
 
 
 def _weights_twice(built: Sequence[Stage | None], train: Mapping[str, Any]) -> bool:
     methods = [getattr(s, "method", "") for s in built if s is not None and s.name == "rebalance"]
     return "weights" in methods and bool(train.get("class_weight"))
-
-
-def _override(raw: dict[str, Any], override: str) -> None:
-    key, eq, text = override.partition("=")
-    if not eq:
-        raise RecipeError(f"--set {override}: write KEY=VALUE")
-    *path, last = key.strip().split(".")
-    here: Any = raw
-    if path and path[0].replace("-", "_") in stages():
-        wanted = path.pop(0).replace("-", "_")
-        here = next((s for s in raw.get("stages", []) if str(s.get("use")).replace("-", "_") == wanted), None)
-        if here is None:
-            raise RecipeError(f"--set {override}: the recipe has no stage {wanted}")
-    for part in path:
-        here = here.setdefault(part, {})
-    here[last] = parse_value(text)
-
-
-def parse_value(text: str) -> Any:
-    """Return a setting's value from the command line: TOML where it is TOML, else the text itself.
-
-    >>> parse_value("0.9"), parse_value("true"), parse_value("drop")
-    (0.9, True, 'drop')
-    """
-    try:
-        return tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
-        return text

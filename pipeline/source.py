@@ -54,7 +54,8 @@ def ingest_key(data: Data, seed: int) -> Key:
     """Return all that reading depends on: files, settings, seed, code."""
     sources = _sources(data)
     return Key("ingest", {
-        "files": input_digest(sources), "sources": [(s.name, s.columns) for s in sources], "seed": seed,
+        "files": input_digest(sources), "seed": seed,
+        "sources": [(s.name, s.columns, s.encoding) for s in sources],
         "settings": data.model_copy(update={"path": None, "sources": ()}).model_dump(mode="json"),
         "code": code_parts("pipeline.ingest", "pipeline.modalities", "pipeline.minhash"),
     })  # fmt: skip
@@ -62,8 +63,8 @@ def ingest_key(data: Data, seed: int) -> Key:
 
 def _sources(data: Data) -> list[Source]:
     if data.sources:
-        return [Source(name=s.name, path=s.path, columns=dict(s.columns)) for s in data.sources]
-    return [Source(name="", path=str(data.path), columns={})]
+        return [Source(s.name, s.path, dict(s.columns), s.encoding or data.encoding) for s in data.sources]
+    return [Source("", str(data.path), encoding=data.encoding)]
 
 
 def _roles(data: Data) -> RoleNames:

@@ -132,7 +132,7 @@ def test_stages_and_schema_are_complete(tmp_path):
         (("evaluate", "no-model", "rows.csv"), 2, "no model folder"),
         (("demo", "--variant", "odd"), 2, "choose faulty, as-is or both"),
         (("audit", "empty.csv"), 65, "empty.csv"),
-        (("audit", "rows.csv", "--pred-probs", "nowhere.parquet"), 74, "nowhere.parquet"),
+        (("audit", "rows.csv", "--pred-probs", "nowhere.parquet"), 65, "nowhere.parquet"),
     ],
 )
 def test_an_error_is_one_line_with_its_exit_code(arguments, code, says, folder):

@@ -6,6 +6,7 @@ reason, and whatever is guessed or passed over is said in sentences.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, Dataset
 from pipeline.ingest import row_ids
-from pipeline.ingest.assemble import final_columns, final_roles
+from pipeline.ingest.assemble import empty_labels, final_columns, final_roles
 from pipeline.ingest.folder import read_source
 from pipeline.ingest.roles import RoleNames, is_own, resolve
 from pipeline.ingest.source import InputError, Source, did_you_mean, input_digest, quarantine
@@ -78,6 +79,7 @@ def ingest(
     else:
         ids = _own_ids(table, found.names.id, sizes, sources)
     ids = [p + i for p, i in zip(prefix, ids, strict=True)]
+    empty = empty_labels(table, found.names.label)
     columns, renamed = final_columns(table, found, where, own)
     if own:
         columns[PARENTS] = _prefixed(table[PARENTS], prefix)
@@ -97,7 +99,7 @@ def ingest(
         dataset=data,
         quarantine=quarantine(row for raw in raws for row in raw.rejected),
         guesses=[*(g for raw in raws for g in raw.guesses), *found.guesses, *ours, *told],
-        notes=[*(n for raw in raws for n in raw.notes), *mixed, *split_notes],
+        notes=[*(n for raw in raws for n in raw.notes), *mixed, *empty, *split_notes],
         input_digest=digest,
     )
 
@@ -118,7 +120,7 @@ def _renamed(table: pa.Table, source: Source) -> pa.Table:
             hint = did_you_mean(old, table.column_names)
             raise InputError(f"{source.path}: no column {old!r} to rename ({hint})")
     new = [source.columns.get(c, c) for c in table.column_names]
-    if twice := sorted({n for n in new if new.count(n) > 1}):
+    if twice := sorted(n for n, times in Counter(new).items() if times > 1):
         raise InputError(f"{source.path}: two columns would be called {twice[0]!r} (change the column map)")
     return table.rename_columns(new)
 

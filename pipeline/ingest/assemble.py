@@ -22,7 +22,7 @@ def final_columns(
         kept = [c for c in kept if c not in OWN_COLUMNS]
     rows = table.select(kept)
     if found.modality == "tabular":
-        rows = typed(rows, keep={c for c in (names.group,) if c})[0]
+        rows = typed(rows, keep={c for c in (names.group,) if c}, exact=set(kept) - set(names.content))[0]
     taken = set(table.column_names)
     renamed: dict[str, str] = {}
     for c in kept:
@@ -50,6 +50,16 @@ def _cell_types(column: pa.ChunkedArray, name: str, found: Resolved, where: str)
     if name == found.names.label and (pa.types.is_large_string(kind) or pa.types.is_string(kind)):
         return pc.if_else(pc.equal(column, ""), pa.scalar(None, kind), column)
     return column
+
+
+def empty_labels(table: pa.Table, label: str | None) -> list[str]:
+    """Return the note on label cells that are the empty text, which count as missing."""
+    kind = table.schema.field(label).type if label else None
+    if label is None or not (pa.types.is_large_string(kind) or pa.types.is_string(kind)):
+        return []
+    n = pc.sum(pc.equal(table[label], "")).as_py() or 0
+    what = "label is a missing one" if n == 1 else "labels are missing ones"
+    return [f"label: {n:,} empty {what}"] if n else []
 
 
 def _weights(column: pa.ChunkedArray, name: str, where: str) -> pa.ChunkedArray:

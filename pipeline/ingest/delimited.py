@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import csv
-import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from pipeline.ingest.decode import decode
-from pipeline.ingest.source import File, InputError, Raw, Rejected, read_bytes
+from pipeline.ingest.decode import BROKEN, not_utf8, read_text
+from pipeline.ingest.source import (
+    RAW_CHARS,
+    ROW_CHARS,
+    File,
+    InputError,
+    Raw,
+    Rejected,
+    check_width,
+    too_long,
+)
 
 ROWS = 50_000  # rows held as Python strings at once
-CELL_CHARS = 2**31 - 1
+LINES = re.compile(r"[^\r\n]+(?:\r\n|\r|\n)?|\r\n|\r|\n")  # ends at \n, \r\n and \r only, and keeps them
+NO_ROW = '"x"x\n'  # stands for a line that is too long: it ends any open quote and is no row itself
 Quoting = Literal[0, 3]  # csv.QUOTE_MINIMAL, csv.QUOTE_NONE
 Record = tuple[int, list[str], str, str]  # first line, cells, reason when unreadable, raw text then
 
@@ -29,13 +39,14 @@ def read_delimited(file: File) -> Raw:
     ------
     InputError : no header, or two columns of one name.
     """
-    text, notes = decode(read_bytes(file), file.name)
-    lines = list(io.StringIO(text, newline=""))  # split at \n, \r\n and \r only
+    text, notes = read_text(file)
+    lines = LINES.findall(text)
     del text
     delimiter, guesses = _delimiter(file, lines)
-    raw = _read(file, lines, delimiter, csv.QUOTE_MINIMAL)
+    rows = _Lines(lines)
+    raw = _read(file, rows, delimiter, csv.QUOTE_MINIMAL)
     if delimiter == "\t" and any("quot" in r.reason for r in raw.rejected):
-        plain = _read(file, lines, delimiter, csv.QUOTE_NONE)
+        plain = _read(file, rows, delimiter, csv.QUOTE_NONE)
         if not plain.rejected:
             raw = plain
             notes.append(f"{file.name}: quotes are part of the text, since no line can be read otherwise")
@@ -53,8 +64,34 @@ def _delimiter(file: File, lines: Sequence[str]) -> tuple[str, list[str]]:
     return ",", []
 
 
-def _read(file: File, lines: Sequence[str], delimiter: str, quoting: Quoting) -> Raw:
-    limit = csv.field_size_limit(CELL_CHARS)
+class _Lines:
+    """A file's lines, those that are too long set aside, since no CSV reader must ever see them."""
+
+    def __init__(self, lines: list[str]) -> None:
+        long = [k for k, line in enumerate(lines) if len(line) > ROW_CHARS]
+        self.reasons = {k: too_long(len(lines[k])) for k in long}
+        self.begins = {k: lines[k][:RAW_CHARS] for k in long}
+        for k in long:
+            lines[k] = NO_ROW
+        self.lines = lines
+        self.broken = any(not line.isascii() and BROKEN.search(line) for line in lines)
+
+    def raw(self, start: int, end: int) -> str:
+        """Return the beginning of a row as it stands in the file."""
+        some = self.lines[start : min(end, start + 9)]
+        text = self.begins.get(start) or "".join(line[:RAW_CHARS] for line in some)
+        return text[:RAW_CHARS].rstrip("\r\n")
+
+    def wrong(self, start: int, cells: list[str]) -> str:
+        """Return why a row that a CSV reader accepts is none, "" where it is one."""
+        if start in self.reasons:
+            return self.reasons[start]
+        bad = BROKEN.search("\0".join(cells)) if self.broken else None
+        return not_utf8(bad[0]) if bad else ""
+
+
+def _read(file: File, lines: _Lines, delimiter: str, quoting: Quoting) -> Raw:
+    limit = csv.field_size_limit(ROW_CHARS)
     try:
         return _collect(file, _records(lines, delimiter, quoting))
     finally:
@@ -80,8 +117,9 @@ def _collect(file: File, records: Iterator[Record]) -> Raw:
     return Raw(pa.concat_tables([*tables, _table(names, rows)]), rejected, guesses)
 
 
-def _records(lines: Sequence[str], delimiter: str, quoting: Quoting) -> Iterator[Record]:
+def _records(text: _Lines, delimiter: str, quoting: Quoting) -> Iterator[Record]:
     """Yield the header, then every record that is not an empty line."""
+    lines = text.lines
     start, width, suspect_to = 0, 0, 0  # suspect_to: how far a broken quote was looked for
     reader, base = _reader(lines, 0, delimiter, quoting), 0
     while True:
@@ -91,20 +129,19 @@ def _records(lines: Sequence[str], delimiter: str, quoting: Quoting) -> Iterator
             return
         except csv.Error as error:
             suspect_to = max(suspect_to, base + reader.line_num)
-            yield start + 1, [], f"broken quoting: {error}", lines[start].rstrip("\r\n")
+            reason = text.reasons.get(start, f"broken quoting: {error}")
+            yield start + 1, [], reason, text.raw(start, start + 1)
             start += 1
             reader, base = _reader(lines, start, delimiter, quoting), start
             continue
         end = base + reader.line_num
         if cells:
-            reason, raw = "", ""
-            if width and len(cells) != width:
+            reason = text.wrong(start, cells)
+            if not reason and width and len(cells) != width:
                 reason = f"{len(cells)} cells where the header has {width}"
-            elif start < suspect_to and sum(line.count('"') for line in lines[start:end]) % 2:
+            elif not reason and start < suspect_to and sum(line.count('"') for line in lines[start:end]) % 2:
                 reason = "unpaired quote near a row of broken quoting"
-            if reason:
-                raw = "".join(lines[start:end]).rstrip("\r\n")
-            yield start + 1, cells, reason, raw
+            yield start + 1, cells, reason, text.raw(start, end) if reason else ""
             width = width or len(cells)
         start = end
 
@@ -115,15 +152,17 @@ def _reader(lines: Sequence[str], start: int, delimiter: str, quoting: Quoting) 
 
 
 def _header(file: File, cells: list[str]) -> tuple[list[str], list[str]]:
-    names, guesses = [], []
+    check_width(len(cells), f"{file.name}:1")
+    names: dict[str, None] = {}
+    guesses = []
     for k, cell in enumerate(cells, 1):
         name = cell.strip() or f"column_{k}"
         if not cell.strip():
             guesses.append(f"{file.name}: column {k} has no name and is called {name!r}")
         if name in names:
             raise InputError(f"{file.name}:1: two columns are called {name!r} (rename one)")
-        names.append(name)
-    return names, guesses
+        names[name] = None
+    return list(names), guesses
 
 
 def _table(names: list[str], rows: list[list[str]]) -> pa.Table:

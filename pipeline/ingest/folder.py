@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
-from pipeline.ingest.decode import decode
+from pipeline.ingest.decode import BROKEN, not_utf8, read_text
 from pipeline.ingest.delimited import read_delimited
 from pipeline.ingest.jsonl import read_jsonl
 from pipeline.ingest.parquet import read_parquet
-from pipeline.ingest.source import File, InputError, Raw, Source, files_of, read_bytes
+from pipeline.ingest.source import File, InputError, Raw, Rejected, Source, files_of
 from pipeline.ingest.unify import concat
 
 READERS: dict[str, Callable[[File], Raw]] = {
@@ -23,6 +23,7 @@ SPLIT_WORDS = {word: split for split, words in (
     ("train", "train training"), ("validation", "validation valid dev val"),
     ("test", "test testing eval evaluation"),
 ) for word in words.split()}
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 EXPORTED = "dataset.parquet"  # what every command of ours writes
 
 
@@ -33,7 +34,7 @@ def read_source(source: Source) -> Raw:
     ------
     InputError : missing, of an unknown kind, empty, or a folder whose layout could mean two things.
     """
-    files, passed = files_of(source.path)
+    files, passed = files_of(source.path, source.encoding)
     one = files[0] if len(files) == 1 and files[0].path.samefile(source.path) else None
     raw = _read_file(one) if one else _read_folder(source.path, files)
     if passed:
@@ -59,9 +60,13 @@ def _read_file(file: File) -> Raw:
     reader = READERS.get(file.path.suffix.lower())
     if reader is None:
         known = ", ".join(sorted(READERS))
-        is_json = file.path.suffix.lower() == ".json"
-        hint = "write one object a line as .jsonl" if is_json else f"use one of {known}"
-        raise InputError(f"{file.path}: files ending in {file.path.suffix!r} are not read ({hint})")
+        ending = file.path.suffix.lower()
+        hint = f"use one of {known}"
+        if ending == ".json":
+            hint = "write one object a line as .jsonl"
+        elif ending in ARCHIVES:
+            hint = f"unpack it first, then {hint}"
+        raise InputError(f"{file.name}: files ending in {file.path.suffix!r} are not read ({hint})")
     return reader(file)
 
 
@@ -86,13 +91,17 @@ def _read_texts(path: str, files: list[File]) -> tuple[list[File], Raw]:
     raw = Raw(pa.table({}))
     columns: dict[str, list[str]] = {"file": [], "label": [], "text": []}
     for file, part in used:
-        text, notes = decode(read_bytes(file), file.name)
+        text, notes = read_text(file)
+        if bad := None if text.isascii() else BROKEN.search(text):
+            line = text[: bad.start()].count("\n") + 1
+            raw.rejected.append(Rejected(file.name, line, not_utf8(bad[0]), text))
+            continue
         for name, cell in (("file", file.name), ("label", part[-2]), ("text", text)):
             columns[name].append(cell)
         raw.notes += notes
     raw.guesses.append(f"label: the {len(set(columns['label'])):,} folders' names")
     if by_split:
-        columns["split"] = [SPLIT_WORDS[p[0].lower()] for _, p in used]
+        columns["split"] = [SPLIT_WORDS[name.split("/")[0].lower()] for name in columns["file"]]
         raw.guesses.append("split: the outer folders' names, which cover all files")
     raw.table = pa.table({name: pa.array(cells, pa.large_string()) for name, cells in columns.items()})
     return [f for f, _ in used], raw

@@ -7,10 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.ingest.decode import decode
-from pipeline.ingest.source import File, Raw, Rejected, read_bytes
+from pipeline.ingest.decode import BROKEN, not_utf8, read_text
+from pipeline.ingest.source import RAW_CHARS, ROW_CHARS, File, Raw, Rejected, check_width, too_long
 
 EXACT = 2**53  # integers up to here are exact as float64
+DEPTH = 100  # levels of nesting; deeper ones are nobody's data and more than Parquet and JSON writers take
+DEPTH_OF_TYPE = 20  # columns nested deeper stay JSON text
 KEYS = 1000  # objects with more different keys than this in one column stay JSON text
 
 
@@ -19,19 +21,20 @@ def read_jsonl(file: File) -> Raw:
 
     A column that mixes text with other types becomes text, the others written as JSON, and it is said.
     """
-    text, notes = decode(read_bytes(file), file.name)
+    text, notes = read_text(file)
     rows: list[dict[str, Any]] = []
     rejected: list[Rejected] = []
     names: dict[str, None] = {}
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
         if not line or line.isspace():
             continue
-        row = _row(line)
+        row = _row(line.removeprefix("\ufeff"))  # files that were put together keep their marks
         if isinstance(row, str):
-            rejected.append(Rejected(file.name, number, row, line.rstrip("\r")))
+            rejected.append(Rejected(file.name, number, row, line[:RAW_CHARS].rstrip("\r")))
         else:
             rows.append(row)
             names.update(dict.fromkeys(row))
+            check_width(len(names), f"{file.name}:{number}")
     columns = {}
     for name in names:
         columns[name], mixed = json_column([row.get(name) for row in rows])
@@ -59,7 +62,9 @@ def json_column(values: list[Any]) -> tuple[pa.Array, str]:
     why = " and ".join(sorted(k.__name__ for k in kinds))
     if kinds == {list} or (kinds == {dict} and len({k for v in values if v for k in v}) <= KEYS):
         try:
-            return pa.array(values), ""
+            if str((array := pa.array(values)).type).count("<") <= DEPTH_OF_TYPE:
+                return array, ""
+            why = f"{why}s nested deeply"
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
             why = f"{why}s of different types"
     elif kinds == {int}:
@@ -70,12 +75,20 @@ def json_column(values: list[Any]) -> tuple[pa.Array, str]:
 
 def _row(line: str) -> dict[str, Any] | str:
     """Return the object, or why there is none."""
+    if len(line) > ROW_CHARS:
+        return too_long(len(line))
+    if bad := None if line.isascii() else BROKEN.search(line):
+        return not_utf8(bad[0])
     try:
-        row = json.loads(line)
+        row = _DECODER.decode(line)
+        if line.count("[") + line.count("{") > DEPTH and _depth(row) > DEPTH:
+            return "nested too deeply"
         if "\\u" in line:  # escapes can spell half a surrogate pair, which no text can hold
             json.dumps(row, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         return f"not JSON: {error.msg} at character {error.pos + 1}"
+    except _Twice as error:
+        return f"key {str(error)[:80]!r} stands twice"
     except UnicodeEncodeError:
         return "half a surrogate pair, which is no character"
     except RecursionError:
@@ -83,6 +96,30 @@ def _row(line: str) -> dict[str, Any] | str:
     except ValueError as error:
         return f"not JSON: {error}"
     return row if isinstance(row, dict) else f"not a JSON object but {_kind(row)}"
+
+
+class _Twice(ValueError):
+    """An object names a key twice; which of the two was meant nobody knows."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _Twice(next(key for key in keys if keys.count(key) > 1))
+    return row
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def _depth(value: Any) -> int:
+    """Return how many levels a value has, without recursion."""
+    level, depth = [value], 0
+    while level := [v for v in level if isinstance(v, dict | list)]:
+        level = [v for parent in level for v in (parent.values() if isinstance(parent, dict) else parent)]
+        depth += 1
+    return depth
 
 
 def _kind(value: Any) -> str:

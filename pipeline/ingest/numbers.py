@@ -7,15 +7,18 @@ from collections.abc import Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
-WHOLE = r"^-?(0|[1-9][0-9]{0,17})$"  # at most 18 digits fit 64 bits; 007 is a code, not a number
+WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"  # at most 18 digits fit 64 bits; 007 is a code, not a number
 DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 
 
-def typed(table: pa.Table, keep: Collection[str] = ()) -> tuple[pa.Table, list[str]]:
+def typed(
+    table: pa.Table, keep: Collection[str] = (), exact: Collection[str] = ()
+) -> tuple[pa.Table, list[str]]:
     """Return the table with text columns of numbers as int64 or float64, and their names.
 
     Every cell must be a number without leading zeros; an empty cell is a missing number if any cell is one.
-    Columns in `keep` stay as they are.
+    Columns in `keep` stay as they are; those in `exact` become numbers only where each is spelled as it will
+    be (1.10 and 1e5 stay text).
 
     >>> rows = pa.table({"a": ["1", "", "3"], "b": ["007", "1", "2"], "c": ["1e5", "2", "3.5"]})
     >>> typed(rows)[0].to_pydict()
@@ -26,18 +29,18 @@ def typed(table: pa.Table, keep: Collection[str] = ()) -> tuple[pa.Table, list[s
         columns[name] = table[name]
         kind = table.schema.field(name).type
         if name not in keep and (pa.types.is_large_string(kind) or pa.types.is_string(kind)):
-            number = _number(table[name])
+            number = _number(table[name], name in exact)
             if number is not None:
                 columns[name] = number
                 changed.append(name)
     return (pa.table(columns) if changed else table), changed
 
 
-def _number(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+def _number(column: pa.ChunkedArray, exact: bool) -> pa.ChunkedArray | None:
     filled = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
     if filled.null_count == len(filled):
         return None
-    for pattern, kind in ((WHOLE, pa.int64()), (DECIMAL, pa.float64())):
+    for pattern, kind in ((WHOLE, pa.int64()), (DECIMAL, pa.float64()))[: 1 if exact else 2]:
         if pc.all(pc.match_substring_regex(filled, pattern)).as_py():
             return pc.cast(filled, kind)
     return None

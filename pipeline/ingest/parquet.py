@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.ingest.source import File, InputError, Raw
+from pipeline.ingest.source import File, InputError, Raw, Rejected, check_width
 
 
 def read_parquet(file: File) -> Raw:
@@ -17,6 +17,7 @@ def read_parquet(file: File) -> Raw:
     """
     try:
         with pq.ParquetFile(file.path, page_checksum_verification=True) as parquet:
+            check_width(len(parquet.schema_arrow), file.name)
             table = parquet.read()
     except (pa.ArrowException, OSError, ValueError) as error:
         first = str(error).strip().split("\n")[0]
@@ -25,7 +26,43 @@ def read_parquet(file: File) -> Raw:
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise InputError(f"{file.name}: two columns are called {twice[0]!r} (rename one)")
     table = pa.table({name: _stored(table[name]) for name in names}) if names else table
-    return Raw(table.replace_schema_metadata(None))
+    table, rejected = _readable(table, file.name)
+    return Raw(table.replace_schema_metadata(None), rejected)
+
+
+def _readable(table: pa.Table, name: str) -> tuple[pa.Table, list[Rejected]]:
+    """Return the table without the rows that hold a cell no Python value can stand for, and those rows."""
+    bad: dict[int, str] = {}
+    for column in table.column_names:
+        bad |= {row: f"column {column!r}: {why}" for row, why in _bad_cells(table[column]) if row not in bad}
+    if not bad:
+        return table, []
+    keep = pa.array([row not in bad for row in range(table.num_rows)], pa.bool_())
+    return table.filter(keep), [Rejected(name, row + 1, bad[row], "") for row in sorted(bad)]
+
+
+def _bad_cells(column: pa.ChunkedArray) -> list[tuple[int, str]]:
+    """Return the rows of texts that are not UTF-8 and of times that no calendar has, and why."""
+    try:
+        column.validate(full=True)
+        if _holds_times(column.type):
+            column.to_pylist()
+        return []
+    except (pa.ArrowException, ValueError, OverflowError, LookupError):
+        pass  # one cell at a time says which
+    out = []
+    for row, cell in enumerate(column):
+        try:
+            cell.as_py()
+        except (pa.ArrowException, ValueError, OverflowError, LookupError) as error:
+            out.append((row, f"{error}"))
+    return out
+
+
+def _holds_times(kind: pa.DataType) -> bool:
+    if kind.num_fields:
+        return any(_holds_times(kind.field(k).type) for k in range(kind.num_fields))
+    return pa.types.is_temporal(kind)
 
 
 def _stored(column: pa.ChunkedArray) -> pa.ChunkedArray:

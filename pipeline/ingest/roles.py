@@ -46,9 +46,10 @@ class Resolved(BaseModel, frozen=True):
 
 
 def is_own(table: pa.Table) -> bool:
-    """Return whether the table was written by us: it has our columns, and parents are lists."""
-    names = table.column_names
-    if not {ROW_ID, SPLIT, SOURCE, PARENTS} <= set(names):
+    """Return whether the table was written by us: it has our columns, ids are texts and parents lists."""
+    if not {ROW_ID, SPLIT, SOURCE, PARENTS} <= set(table.column_names):
+        return False
+    if not all(_is_text(table, name) for name in (ROW_ID, SPLIT, SOURCE)):
         return False
     kind = table.schema.field(PARENTS).type
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
@@ -109,7 +110,8 @@ def _id(table: pa.Table, taken: set[str], sizes: Sequence[int]) -> tuple[str | N
         return None, "id: none found, so row ids are digests of the cells"
     starts = accumulate(sizes, initial=0)
     parts = [table[name].slice(start, size) for start, size in zip(starts, sizes, strict=False)]
-    if table[name].null_count or any(len(pc.unique(part)) < len(part) for part in parts):
+    gaps = table[name].null_count or (_is_text(table, name) and pc.any(pc.equal(table[name], "")).as_py())
+    if gaps or any(len(pc.unique(part)) < len(part) for part in parts):
         return None, f"id: column {name!r} repeats or has gaps, so row ids are digests of the cells"
     return name, f"id: column {name!r}, by its name"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import hashlib
 import os
 import stat
@@ -14,6 +15,8 @@ from typing import NamedTuple
 import pyarrow as pa
 
 RAW_CHARS = 500  # how much of an unreadable row the quarantine keeps
+ROW_CHARS = 2**24  # a longer row is no row: the file has another format, or a quote never closes
+MOST_COLUMNS = 10_000  # every column costs about 2 ms, whatever the rows
 _TEXT = pa.large_string()
 QUARANTINE_SCHEMA = pa.schema([("file", _TEXT), ("line", pa.int64()), ("reason", _TEXT), ("raw", _TEXT)])
 
@@ -28,16 +31,18 @@ class Source:
 
     name : the `source` column, and the prefix of ids when there are several; "" takes the path's stem.
     columns : what to rename, from the file's column name to ours, before roles are looked for.
+    encoding : that of its text files; None finds out.
     """
 
     name: str
     path: str
     columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
 
     @property
     def title(self) -> str:
         """The name, or the stem of the file or folder."""
-        return self.name or Path(os.path.abspath(self.path)).stem
+        return self.name or in_utf8(Path(os.path.abspath(self.path)).stem)
 
 
 class File(NamedTuple):
@@ -45,6 +50,7 @@ class File(NamedTuple):
 
     path: Path
     name: str
+    encoding: str | None = None
 
 
 class Rejected(NamedTuple):
@@ -75,39 +81,42 @@ def input_digest(sources: Sequence[Source]) -> str:
     for source in sources:
         h.update(f"{len(source.title)}:{source.title}".encode("utf-8", "surrogateescape"))
         for file in files_of(source.path)[0]:
-            name = file.name.encode("utf-8", "surrogateescape")
-            h.update(f"{len(name)}:".encode() + name + f":{file.path.stat().st_size}:".encode())
-            with file.path.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    h.update(block)
+            name = file.name.encode("utf-8")
+            try:
+                with file.path.open("rb") as stream:
+                    size = os.fstat(stream.fileno()).st_size
+                    h.update(f"{len(name)}:".encode() + name + f":{size}:".encode())
+                    while block := stream.read(1 << 20):
+                        h.update(block)
+            except OSError as error:
+                raise _unreadable(file.name, error) from error
     return h.hexdigest()
 
 
-def files_of(path: str) -> tuple[list[File], list[str]]:
+def files_of(path: str, encoding: str | None = None) -> tuple[list[File], list[str]]:
     """Return the regular files of a file or folder in order of name, and what was passed over and why.
 
     Inside a folder, symbolic links are not followed and hidden files are not read.
     """
     root = Path(path)
-    if not root.exists():
-        raise InputError(f"{path}: no such file or folder{_meant(root)}")
-    if root.is_file():
-        return [File(root, root.name)], []
-    if not root.is_dir():
+    mode = _mode(root, path)
+    if stat.S_ISREG(mode):
+        return [File(root, in_utf8(root.name), encoding)], []
+    if not stat.S_ISDIR(mode):
         raise InputError(f"{path}: neither a regular file nor a folder (copy the data to a file first)")
     files: list[File] = []
     passed: list[str] = []
     for folder, folders, names in os.walk(root):
         for name in [*folders, *names]:
             here = Path(folder, name)
-            relative = here.relative_to(root).as_posix()
+            relative = in_utf8(here.relative_to(root).as_posix())
             mode = here.lstat().st_mode
             if stat.S_ISLNK(mode):
                 passed.append(f"{relative} (a symbolic link)")
             elif name.startswith("."):
                 passed.append(f"{relative} (hidden)")
             elif stat.S_ISREG(mode):
-                files.append(File(here, relative))
+                files.append(File(here, relative, encoding))
             elif not stat.S_ISDIR(mode):
                 passed.append(f"{relative} (not a regular file)")
         folders[:] = [f for f in folders if not f.startswith(".")]
@@ -119,13 +128,55 @@ def read_bytes(file: File) -> bytes:
     try:
         return file.path.read_bytes()
     except OSError as error:
-        raise InputError(f"{file.name}: {error.strerror or error} (check its permissions)") from error
+        raise _unreadable(file.name, error) from error
+
+
+def in_utf8(name: str) -> str:
+    r"""Return a file's name, bytes in it that are not UTF-8 as `\\xe9`.
+
+    >>> in_utf8("caf" + chr(0xDCE9)).encode()
+    b'caf\\xe9'
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _mode(path: Path, name: str) -> int:
+    """Return what kind of thing a path leads to. Raises `InputError` when that is nothing."""
+    if not name or "\0" in name:
+        raise InputError(f"{name!r} is no path (name a file or a folder)")
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"{name[:80]}...: {error.strerror} (check the path)") from error
+        if error.errno == errno.ENOENT and path.is_symlink():
+            raise InputError(f"{name}: a symbolic link to nothing (name the file itself)") from error
+        if error.errno == errno.ENOENT:
+            raise InputError(f"{name}: no such file or folder{_meant(path)}") from error
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: OSError) -> InputError:
+    advice = "check its permissions" if error.errno in (errno.EACCES, errno.EPERM) else "check the path"
+    what = error.strerror or str(error)
+    return InputError(f"{name}: {what[:1].lower()}{what[1:]} ({advice})")
+
+
+def too_long(chars: int) -> str:
+    """Return why a row of so many characters was not read."""
+    return f"{chars:,} characters in one row; at most {ROW_CHARS:,} are read"
+
+
+def check_width(columns: int, where: str) -> None:
+    """Raise `InputError` where a table has more columns than any table of examples."""
+    if columns > MOST_COLUMNS:
+        what = f"{columns:,} columns; at most {MOST_COLUMNS:,} are read"
+        raise InputError(f"{where}: {what} (leave some out; put many values of one row in a list)")
 
 
 def quarantine(rejected: Iterable[Rejected]) -> pa.Table:
     """Return rejected rows as a table of QUARANTINE_SCHEMA, `raw` cut to 500 characters."""
-    rows = list(rejected)
-    cells = [{"file": r.file, "line": r.line, "reason": r.reason, "raw": r.raw[:RAW_CHARS]} for r in rows]
+    cells = [{**r._asdict(), "raw": in_utf8(r.raw[:RAW_CHARS])} for r in rejected]
     return pa.Table.from_pylist(cells, schema=QUARANTINE_SCHEMA)
 
 
@@ -142,6 +193,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _meant(path: Path) -> str:
     here = path.parent
-    names = [p.name for p in here.iterdir()] if here.is_dir() else []
+    try:
+        names = [in_utf8(p.name) for p in here.iterdir()] if here.is_dir() else []
+    except OSError:
+        names = []  # a folder that cannot be listed has no better name to offer
     close = difflib.get_close_matches(path.name, names, n=1)
     return f" (did you mean {(here / close[0]).as_posix()}?)" if close else " (check the path)"
