@@ -48,7 +48,8 @@ def call(arguments: list[str], folder: str, seconds: int) -> dict[str, Any]:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "seconds": time.process_time() - started}
+    used = time.process_time() - started
+    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "seconds": used}
 
 
 if __name__ == "__main__":
