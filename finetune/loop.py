@@ -22,6 +22,7 @@ from finetune.settings import Training
 from pipeline.apply import apply
 from pipeline.code import code_digest
 from pipeline.dataset import Dataset
+from pipeline.progress import counted
 from pipeline.recipe import Recipe
 from pipeline.run import Call, Step, curate, directly, policy_only, replay
 from pipeline.signals.engine import Engine, Given
@@ -95,7 +96,7 @@ def improve(
     evaluation: Evaluation | None = None
     learnt: Given | None = None
     curated = root
-    for number in range(1, recipe.loop.rounds + 1):
+    for number in counted("rounds", range(1, recipe.loop.rounds + 1), recipe.loop.rounds):
         wanted, changes = next_stages(_stages(recipe), evaluation)
         changes += _readers(wanted, learnt)
         for line in changes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finetune.texts import by_length
+from pipeline.progress import counted
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +93,8 @@ def compute_states(
     base.eval()
     try:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            for rows in by_length(encoded, 32):
+            batches = list(by_length(encoded, 32))
+            for rows in counted("frozen layers", batches, len(batches)):
                 inputs = tokenizer.pad([encoded[i] for i in rows], return_tensors="pt").to(device)
                 hidden = base(**inputs).last_hidden_state.float().cpu()
                 real = inputs["attention_mask"].bool().cpu()

@@ -19,6 +19,7 @@ from finetune.settings import Training
 from finetune.train import fit, train_rows, train_targets
 from pipeline.dataset import ROW_ID, Dataset
 from pipeline.modalities import modality
+from pipeline.progress import counted
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable
 
@@ -65,7 +66,8 @@ def replicate_predictions(
         raise NotApplicable(f"split {split!r} has no labelled row to judge on")
     classes = train_rows(data)[1]
     runs = _probes if training.method == "probe" else _tuned
-    predicted = list(runs(data, rows, training, engine, n_replicates, seed))
+    each = runs(data, rows, training, engine, n_replicates, seed)
+    predicted = list(counted("refits", each, n_replicates))
     return Replicates(
         row_ids=tuple(rows.ids),
         labels=tuple(label_key(v) for v in rows.labels),

@@ -16,6 +16,7 @@ from finetune.lower import LowerStates, cacheable, compute_states, freeze_lower,
 from finetune.quiet import has_bf16, training_room
 from finetune.settings import Training
 from finetune.texts import by_length, encode, load_tokenizer, model_folder
+from pipeline.progress import advance, counted
 
 if TYPE_CHECKING:
     import torch
@@ -132,7 +133,8 @@ def predict_texts(
     out = np.zeros((len(rows), model.config.num_labels))
     model.eval()
     with training_room(0), torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-        for positions in by_length(rows, PREDICT_ROWS):
+        batches = list(by_length(rows, PREDICT_ROWS))
+        for positions in counted("predicting", batches, len(batches)):
             inputs = tokenizer.pad([rows[i] for i in positions], return_tensors="pt").to(model.device)
             out[positions] = torch.softmax(model(**inputs).logits.double(), dim=-1).cpu().numpy()
     return out
@@ -182,13 +184,31 @@ def _train(
     trainer = weighted_trainer()(
         model=model, args=arguments, train_dataset=items[0],
         eval_dataset=items[1] if len(items) > 1 else None, data_collator=Collate(tokenizer, states),
-        processing_class=tokenizer, callbacks=[best],
+        processing_class=tokenizer, callbacks=[best, steps_told()],
     )  # fmt: skip
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     best.restore(model)  # type: ignore[attr-defined]
     model.to("cpu")
     return trainer.state, best.loss  # type: ignore[attr-defined]
+
+
+def steps_told() -> TrainerCallback:
+    """Return a callback that says how many optimizer steps are done."""
+    from transformers import TrainerCallback
+
+    class StepsTold(TrainerCallback):
+        """A side channel: it changes nothing."""
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            """Say it; the last step is said at the end, since early stopping may come first."""
+            advance("fine-tuning", min(state.global_step, state.max_steps - 1), state.max_steps)
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            """Say that it is over."""
+            advance("fine-tuning", state.max_steps, state.max_steps)
+
+    return StepsTold()
 
 
 def best_epoch(patience: int | None) -> TrainerCallback:

@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Annotated
 
 import typer
 
-from flows import doctor, export_commands, ledger_commands, plan_command
-from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
-from flows.options import (
-    DataPath,
-    Encoding,
-    GroupColumn,
-    IdColumn,
-    Json,
-    LabelColumn,
-    ModalityName,
-    Out,
-    Quiet,
-    RecipePath,
-    Set,
-    SplitColumn,
-    TextColumn,
-    TimeColumn,
-    Workers,
-    Workspace,
-    default_out,
-    engine_of,
-    plan_of,
+from flows import (
+    data_commands,
+    doctor,
+    export_commands,
+    ledger_commands,
+    plan_command,
+    start_commands,
 )
+from flows.complete import run_numbers, variants
+from flows.groups import Grouped
+from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
+from flows.options import Json, Quiet, RecipePath, Seed, Set, Workers, Workspace
 from flows.stage_commands import register_stages
 
 app = typer.Typer(
-    name="assay", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-    help="Find what is wrong with a training set, fix it, fine-tune, and let the evaluation steer the next "
-    "round.\n\n"
-    "  assay demo                     the main job on bundled data, start to finish\n\n"
-    "  assay audit reviews.csv        find, change nothing; writes report.html",
+    name="assay", cls=Grouped, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="\b\n"
+    "assay demo                 the main job on bundled data, start to finish\n"
+    "assay audit reviews.csv    find, change nothing; writes report.html\n\n"
+    "Find what is wrong with a training set, fix it, fine-tune, and let the evaluation steer the next "
+    "round.",
 )  # fmt: skip
 
 
 @app.command()
 def demo(
     workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, as_json: Json = False,
-    quiet: Quiet = False,
-    variant: Annotated[str, typer.Option(help="faulty, as-is or both")] = "both", seed: int = 0,
+    quiet: Quiet = False, seed: Seed = 0,
+    variant: Annotated[
+        str, typer.Option(help="faulty, as-is or both", autocompletion=variants)
+    ] = "both",
 ) -> None:  # fmt: skip
     """The main job on a bundled real dataset, start to finish, offline."""
     from flows.demo import run_demo
@@ -81,80 +73,12 @@ def improve(
 
 
 @app.command()
-def audit(
-    data: DataPath, out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
-    overrides: Set = None, text_column: TextColumn = None, label_column: LabelColumn = None,
-    id_column: IdColumn = None, split_column: SplitColumn = None, group_column: GroupColumn = None,
-    time_column: TimeColumn = None, modality: ModalityName = None,
-    pred_probs: Annotated[Path | None, typer.Option(help="Parquet: row_id, a column a class")] = None,
-    embeddings: Annotated[Path | None, typer.Option(help="Parquet: row_id, vector")] = None,
-    as_json: Json = False, quiet: Quiet = False, encoding: Encoding = None,
-) -> None:  # fmt: skip
-    """Find everything, change nothing; write tables and a quality report."""
-    from flows.single import audit_data, bring
-
-    plan = plan_of(
-        data, text_column, label_column, id_column, split_column, group_column, time_column, modality,
-        encoding=encoding,
-    )
-    log = progress(quiet)
-    engine = engine_of(workspace, workers, log)
-    bring(engine, pred_probs, embeddings)
-    facts, plain = audit_data(
-        plan, out or default_out("audit", data), workspace, engine, overrides or [], log
-    )
-    result(facts, as_json, plain)
-
-
-@app.command()
-def finetune(
-    data: DataPath, out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
-    overrides: Set = None, seed: int = 0, text_column: TextColumn = None, label_column: LabelColumn = None,
-    id_column: IdColumn = None, split_column: SplitColumn = None, group_column: GroupColumn = None,
-    time_column: TimeColumn = None, modality: ModalityName = None, as_json: Json = False,
-    quiet: Quiet = False, encoding: Encoding = None,
-) -> None:  # fmt: skip
-    """Train on the train rows (--set method=probe|partial|full) and save a model folder."""
-    from flows.single import finetune_data
-
-    plan = plan_of(
-        data, text_column, label_column, id_column, split_column, group_column, time_column, modality, True,
-        encoding,
-    )
-    log = progress(quiet)
-    target = out or default_out("model", data)
-    facts, plain = finetune_data(
-        plan, target, workspace, engine_of(workspace, workers, log), overrides or [], seed
-    )
-    result(facts, as_json, plain)
-
-
-@app.command()
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="a model folder that assay finetune or assay run made")],
-    data: DataPath, split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
-    workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, text_column: TextColumn = None,
-    label_column: LabelColumn = None, id_column: IdColumn = None, split_column: SplitColumn = None,
-    group_column: GroupColumn = None, time_column: TimeColumn = None, modality: ModalityName = None,
-    as_json: Json = False, quiet: Quiet = False, encoding: Encoding = None,
-) -> None:  # fmt: skip
-    """Score a model on a split: metrics with intervals, per class, calibration, weak slices."""
-    from flows.single import evaluate_model
-
-    plan = plan_of(
-        data, text_column, label_column, id_column, split_column, group_column, time_column, modality, True,
-        encoding,
-    )
-    engine = engine_of(workspace, workers, progress(quiet))
-    facts, plain = evaluate_model(model, plan, split, workspace, engine)
-    result(facts, as_json, plain)
-
-
-@app.command()
 def why(
     row: Annotated[str, typer.Argument(metavar="ROW", help="a row id")],
     workspace: Workspace = DEFAULT_WORKSPACE,
-    run_number: Annotated[int | None, typer.Option("--run", help="the newest run by default")] = None,
+    run_number: Annotated[
+        int | None, typer.Option("--run", help="the newest run by default", autocompletion=run_numbers)
+    ] = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Tell a row's whole life in a run."""
@@ -168,7 +92,8 @@ def why(
 @app.command()
 def report(
     run_number: Annotated[
-        int | None, typer.Argument(metavar="[RUN]", help="the newest run by default")
+        int | None,
+        typer.Argument(metavar="[RUN]", help="the newest run by default", autocompletion=run_numbers),
     ] = None,
     workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -230,9 +155,15 @@ def serve(
 
 
 @app.callback(invoke_without_command=True)
-def _version(
+def _program(
     version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="plain lines, no bars; as NO_COLOR=1 in the environment")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
+    if no_color:
+        os.environ["NO_COLOR"] = "1"
     if version:
         from pipeline import __version__
 
@@ -240,6 +171,8 @@ def _version(
         raise typer.Exit
 
 
+start_commands.register(app)
+data_commands.register(app)
 register_stages(app)
 ledger_commands.register(app)
 export_commands.register(app)

@@ -12,11 +12,14 @@ import threading
 import time
 from typing import NoReturn
 
+from flows import bars
+
 GRACE_SECONDS = 3.0
 MESSAGES = {
     signal.SIGINT: "interrupted; the same command goes on where it stopped",
     signal.SIGTERM: "terminated; the same command goes on where it stopped",
 }
+_telling, _told = threading.Lock(), False
 
 
 def stop_promptly() -> None:
@@ -32,6 +35,15 @@ def stop_promptly() -> None:
     threading.Thread(target=_watch, args=(reader,), daemon=True).start()
 
 
+def tell(number: int) -> None:
+    """Say what ended the command, once: the watching thread or the orderly end, whichever comes first."""
+    global _told
+    with _telling:
+        if not _told:
+            os.write(2, f"{MESSAGES[signal.Signals(number)]}\n".encode())
+        _told = True
+
+
 def _terminate(*_: object) -> NoReturn:
     sys.exit(128 + signal.SIGTERM)
 
@@ -40,6 +52,9 @@ def _watch(reader: int) -> None:
     number = 0
     while number not in MESSAGES:
         number = os.read(reader, 1)[0]
-    os.write(2, f"{MESSAGES[signal.Signals(number)]}\n".encode())
+    closing = threading.Thread(target=bars.close, daemon=True)
+    closing.start()
+    closing.join(timeout=0.5)  # not for ever: the main thread may hold what it needs
+    tell(number)
     time.sleep(GRACE_SECONDS)
     os._exit(128 + number)

@@ -3,52 +3,85 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from flows.interrupts import stop_promptly
+from flows import bars
+from flows.interrupts import stop_promptly, tell
 
 EXIT_CODES = {
-    "done": 0, "checks failed": 1, "usage or recipe": 2, "bad input data": 65, "disk": 74,
-    "workspace busy": 75, "interrupted": 130, "terminated": 143,
+    "done": 0, "checks failed": 1, "usage or recipe": 2, "bad input data": 65, "bug": 70, "disk": 74,
+    "workspace busy": 75, "interrupted": 130, "reader gone": 141, "terminated": 143,
 }  # fmt: skip
 DEFAULT_WORKSPACE = Path("data/workspace")
+ANYWHERE = ("--debug", "--no-color")  # options of the program that may also stand after the command
 
 
 def guarded(app: Callable[..., Any]) -> NoReturn:
-    """Run a Typer app and turn every expected failure into one line on stderr and its exit code."""
-    import typer
-
+    """Run a Typer app and turn every failure into one line on stderr and its exit code."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     stop_promptly()
-    debug = "--debug" in sys.argv
-    if debug:
-        sys.argv.remove("--debug")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    arguments = _anywhere_first(sys.argv[1:])
+    if {"--install-completion", "--show-completion"} & set(arguments[:1]) and len(arguments) > 1:
+        os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"  # Typer then takes the shell's name
+    code = 0
     try:
-        result = app(standalone_mode=False)
-        code = result if isinstance(result, int) else 0
-    except typer.Exit as exit_:
-        code = exit_.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+        given = app(args=arguments, standalone_mode=False)
+        code = given if isinstance(given, int) else 0
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else 0
+    except KeyboardInterrupt:
         code = EXIT_CODES["interrupted"]
     except Exception as error:
-        show = getattr(error, "show", None)  # what click's usage errors have, whichever click raised them
-        known = EXIT_CODES["usage or recipe"] if show else _exit_code(error)
-        if known is None or (debug and not show):
-            raise
-        if show:
-            show()
-        else:
-            for line in _lines(error):
-                say(f"error: {line}")
-        code = known
-    sys.stdout.flush()
+        bars.close()
+        if "--debug" in arguments[:2]:
+            from pipeline.masking import masked_traceback
+
+            sys.stderr.write(masked_traceback(error))  # without variables' values, which may be data
+        code = _tell(error)
+    finally:
+        bars.close()
+    if code in (EXIT_CODES["interrupted"], EXIT_CODES["terminated"]):
+        tell(code - 128)
     sys.exit(code)
+
+
+def _anywhere_first(arguments: list[str]) -> list[str]:
+    """Return the arguments with the options of `ANYWHERE` first; what follows `--` stays.
+
+    >>> _anywhere_first(["why", "--debug", "--", "--no-color"])
+    ['--debug', 'why', '--', '--no-color']
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    found = [name for name in ANYWHERE if name in arguments[:end]]
+    return [*found, *(a for a in arguments[:end] if a not in ANYWHERE), *arguments[end:]]
+
+
+def _tell(error: Exception) -> int:
+    """Say what went wrong and return the exit code."""
+    if hasattr(error, "format_message"):  # a usage error of Typer's, whichever click it comes with
+        context = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+            return EXIT_CODES["usage or recipe"]
+        words = " ".join(str(error.format_message()).split())
+        say(f"error: {words} (see: {context.command_path if context else 'assay'} --help)")
+        return EXIT_CODES["usage or recipe"]
+    code = _exit_code(error)
+    if code is None:
+        words = " ".join(str(error).split())
+        say(f"error: {type(error).__name__}: {words} (unexpected: --debug shows where, please report it)")
+        return EXIT_CODES["bug"]
+    for line in _lines(error):
+        say(f"error: {line}")
+    return code
 
 
 def _lines(error: Exception) -> list[str]:
@@ -89,29 +122,36 @@ def _exit_code(error: Exception) -> int | None:
 
 def say(line: str) -> None:
     """Write one line to stderr, secrets masked, and by name what would break it or move the cursor."""
-    from pipeline.masking import mask
-
-    line = mask(line)
-    if not line.isprintable():
-        from pipeline.report.visible import visible
-
-        line = visible(line)
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{bars.printable(line)}\n")
     sys.stderr.flush()
 
 
 def progress(quiet: bool) -> Callable[[str], None]:
-    """Return a function that writes progress lines with the seconds since the start."""
-    started = time.monotonic()
-
-    def log(line: str) -> None:
-        if not quiet:
-            say(f"[{time.monotonic() - started:5.1f}s] {line}")
-
-    return log
+    """Return a function that shows a line on stderr; what long work reports is shown from now on too."""
+    return bars.show(quiet)
 
 
 def result(value: Any, as_json: bool, plain: str) -> None:
-    """Write the result to stdout: one JSON object with `--json`, else the plain text."""
-    text = json.dumps(value, indent=1, sort_keys=True, default=str) if as_json else plain
-    sys.stdout.write(f"{text}\n")
+    """Write the result to stdout: one JSON object with `--json`, else the plain text.
+
+    Raises `OSError` when it cannot be written, and ends the process quietly when the reader has gone.
+    """
+    bars.close()
+    text = json.dumps(_finite(value), indent=1, sort_keys=True, default=str) if as_json else plain
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left over goes nowhere
+        if isinstance(error, BrokenPipeError):
+            sys.exit(EXIT_CODES["reader gone"])
+        raise OSError(error.errno, error.strerror, "stdout") from None
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.complete import modalities
+
 if TYPE_CHECKING:
     from pipeline.recipe import Data
     from pipeline.signals.engine import Engine
@@ -21,6 +23,7 @@ Set = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")]
+Seed = Annotated[int, typer.Option(help="of all that is drawn at random")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="folder for the results")]
 DataPath = Annotated[str, typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, or a folder")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a TOML file")]
@@ -31,7 +34,9 @@ SplitColumn = Annotated[str | None, typer.Option(help="a column that says train,
 GroupColumn = Annotated[str | None, typer.Option(help="rows of one group stay in one split")]
 TimeColumn = Annotated[str | None, typer.Option(help="split by time: the latest rows are held out")]
 Encoding = Annotated[str | None, typer.Option(help="of text files, e.g. gb18030; found out when not given")]
-ModalityName = Annotated[str | None, typer.Option("--modality", help="text or tabular")]
+ModalityName = Annotated[
+    str | None, typer.Option("--modality", help="text or tabular", autocompletion=modalities)
+]
 
 
 def plan_of(

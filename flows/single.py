@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.auditing import DETECTORS, Audit, audit_dataset
 from pipeline.outputs import summary, write_quarantine, write_tables
 from pipeline.recipe import Data, RecipeError, build_stage, parse_value, put
 from pipeline.run import Step, run_stage
@@ -19,10 +20,8 @@ Log = Callable[[str], None]
 
 def audit_data(
     plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log
-) -> tuple[dict[str, Any], str]:
+) -> tuple[dict[str, Any], str, Audit]:
     """Run every detector, change nothing, write tables and report into `out`."""
-    from pipeline.auditing import DETECTORS, audit_dataset
-
     store = Store(workspace)
     opened = _open(plan, store, log)
     settings = _settings(overrides, DETECTORS)
@@ -33,22 +32,25 @@ def audit_data(
     lines = [_line(step) for step in audit.steps]
     lines += [f"report: {page}", f"tables: {out}/issues.parquet, {out}/findings.parquet", *kept]
     facts = {"report": str(page), "out": str(out), "quarantined": len(opened.quarantine), **audit.summary}
-    return facts, "\n".join(lines)
+    return facts, "\n".join(lines), audit
 
 
 def one_stage(
-    name: str, plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log
-) -> tuple[dict[str, Any], str]:
-    """Run one stage alone and write its output into `out`."""
+    name: str, plan: Data, out: Path | None, workspace: Path, engine: Engine, overrides: Sequence[str],
+    log: Log,
+) -> tuple[dict[str, Any], str]:  # fmt: skip
+    """Run one stage alone and write its output into `out`; without `out` only say what it would do."""
     store = Store(workspace)
     opened = _open(plan, store, log)
     stage = build_stage(name, _settings(overrides, (name,), name)[name], opened.dataset.modality)
-    step = run_stage(opened.dataset, stage, engine, store)
+    step = run_stage(opened.dataset, stage, engine, store if out else None)
+    facts = {"quarantined": len(opened.quarantine), **summary(opened.dataset, [step])}
+    if out is None:
+        return {"dry_run": True, **facts}, f"{_line(step)}\n{_would(step)}"
     write_tables(out, opened.dataset, step.after, [step])
     kept = write_quarantine(out, opened.quarantine)
     plain = "\n".join([_line(step), *kept, f"result: {out}/dataset.parquet"])
-    facts = {"out": str(out), "quarantined": len(opened.quarantine), **summary(opened.dataset, [step])}
-    return facts, plain
+    return {"out": str(out), **facts}, plain
 
 
 def finetune_data(
@@ -169,3 +171,10 @@ def _line(step: Step) -> str:
         f"{n} {issue} ({action})" for issue, by in f["issues"].items() for action, n in by.items()
     )
     return f"{step.stage.name:12} {f['rows_in']:,} -> {f['rows_out']:,} rows: {counts or 'nothing found'}"
+
+
+def _would(step: Step) -> str:
+    f = step.facts
+    verbs = {"drop": f["dropped"], "change": f["changed"], "add": f["added"], "flag": f["flagged"]}
+    told = ", ".join(f"{verb} {n:,}" for verb, n in verbs.items() if n)
+    return f"dry run: it would {told} rows; nothing was written" if told else "dry run: it would do nothing"

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.progress import counted
+
 EM_STEPS = 100
 SEARCH_ROWS = 4000  # C is chosen on so many labelled rows
 SUSPECT_RATIO = 4.0  # another label is so many times as likely as the given one
@@ -115,7 +117,7 @@ def in_threads(threads: int) -> Callable[[Callable[[Any], Any], Sequence[Any]], 
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1), ThreadPoolExecutor(max(threads, 1)) as pool:  # one limit around them all
-            return list(pool.map(function, jobs))
+            return list(counted("cross-fitting", pool.map(function, jobs), len(jobs)))
 
     return run
 

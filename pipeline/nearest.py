@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from threadpoolctl import threadpool_limits
 
+from pipeline.progress import counted
+
 QUERY_ROWS, TRAIN_ROWS = 256, 8192  # a block of scores is 8 MB a thread
 SPARE = 8  # neighbours kept beyond k until distances are computed exactly
 
@@ -62,11 +64,11 @@ def nearest(
 
 def _each(function: Callable[[int], None], items: Sequence[int], threads: int) -> None:
     if threads <= 1:
-        for item in items:
+        for item in counted("neighbours", items, len(items)):
             function(item)
         return
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(function, items))
+        list(counted("neighbours", pool.map(function, items), len(items)))
 
 
 def _padded(rows: np.ndarray, multiple: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from pipeline.code import code_parts
 from pipeline.dataset import Dataset
 from pipeline.findings import Findings
 from pipeline.keys import Key
+from pipeline.progress import counted
 from pipeline.recipe import with_options
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable, Stage
@@ -125,7 +126,8 @@ def curate(
 ) -> list[Step]:
     """Run stages one after the other, each on what the previous one left."""
     steps: list[Step] = []
-    for stage in stages:
+    wanted = list(stages)
+    for stage in counted("stages", wanted, len(wanted)):
         before = steps[-1].after if steps else data
         steps.append(call(stage.name, run_stage, before, stage, engine, store))
     return steps

@@ -12,8 +12,12 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
+from pipeline.progress import counted
 
-def in_processes(function: Callable[[Any], Any], items: Sequence[Any], workers: int) -> list[Any]:
+
+def in_processes(
+    function: Callable[[Any], Any], items: Sequence[Any], workers: int, what: str = "rows"
+) -> list[Any]:
     """Apply an importable function to each item, in order, in up to `workers` processes.
 
     Each worker holds one end of a pipe and leaves as soon as the other end is closed: by the parent, when an
@@ -26,7 +30,7 @@ def in_processes(function: Callable[[Any], Any], items: Sequence[Any], workers: 
         try:
             with _signals_wait():
                 futures = [pool.submit(function, item) for item in items]
-            return [future.result() for future in futures]
+            return [future.result() for future in counted(what, futures, len(futures))]
         except BaseException:
             ours.close()
             raise

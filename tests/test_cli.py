@@ -50,7 +50,7 @@ def test_help_opens_at_once_and_begins_with_examples(tmp_path):
 
 
 def test_help_imports_nothing_heavy(tmp_path):
-    heavy = ("numpy", "pandas", "pyarrow", "torch", "prefect", "sklearn")
+    heavy = ("numpy", "pandas", "pyarrow", "torch", "prefect", "sklearn", "pydantic", "rich")
     code = f"import sys, flows.cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

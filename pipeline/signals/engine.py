@@ -19,6 +19,7 @@ from pipeline.code import code_parts
 from pipeline.dataset import ROW_ID, SPLIT, WEIGHT, Dataset
 from pipeline.hashing import content_keys, hash_array
 from pipeline.modalities import Modality, modality
+from pipeline.progress import counted
 from pipeline.signals import Signal, signals
 from pipeline.workers import in_processes
 
@@ -79,11 +80,14 @@ class Engine:
         self.given.append(given)
         self._last = None
 
-    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """Apply an importable function to each item, in order, in worker processes if there are several."""
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any], what: str = "rows") -> list[Any]:
+        """Apply an importable function to each item, in order, in worker processes if there are several.
+
+        what : names the work where its progress is shown.
+        """
         if self.workers <= 1 or len(items) < 2:
-            return [function(item) for item in items]
-        return in_processes(function, items, self.workers)
+            return [function(item) for item in counted(what, items, len(items))]
+        return in_processes(function, items, self.workers, what)
 
 
 class Given:

@@ -27,7 +27,8 @@ class Measures(Signal, frozen=True):
         from pipeline.signals.engine import batches
 
         rows = [data.content.take(list(range(part.start, part.stop))) for part in batches(data.n_rows)]
-        parts = engine.map(_measure, [_Batch(data.modality, content) for content in rows or [data.content]])
+        work = [_Batch(data.modality, content) for content in rows or [data.content]]
+        parts = engine.map(_measure, work, "measures")
         return pa.concat_tables(parts).combine_chunks()
 
     def read(self, table: pa.Table) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pipeline.dataset import Dataset
 from pipeline.modalities import Shingles, modality
+from pipeline.progress import counted
 from pipeline.signals import Signal
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def near_pairs(shingles: Shingles, floor: float, is_train: np.ndarray | None = N
     sig = minhash.signatures(heads, offsets, hashes, minhash.A, minhash.B)
     head_train, dense = train[heads], np.zeros(len(heads), np.uint64)
     kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for band in range(minhash.BANDS):
+    for band in counted("near-duplicate pairs", range(minhash.BANDS), minhash.BANDS):
         band_keys = minhash.band_keys(sig, band, minhash.ROWS)
         left, right = minhash.candidates(np.argsort(band_keys), band_keys, sig, head_train, dense, band,
                                          minhash.ROWS, minhash.ALL_PAIRS_MEMBERS, minhash.LINKS)

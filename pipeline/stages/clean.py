@@ -35,7 +35,7 @@ class Clean(Stage, frozen=True):
                 _Batch(data.modality, column, cells[part], self.options, signals.state)
                 for part in batches(len(cells))
             ]
-            repaired = [pair for batch in signals.engine.map(_repair, work) for pair in batch]
+            repaired = [pair for batch in signals.engine.map(_repair, work, "clean") for pair in batch]
             for row_id, before, (value, reasons) in zip(data.ids, cells, repaired, strict=True):
                 if reasons:
                     edits.append(

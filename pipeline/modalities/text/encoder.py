@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, Field
 
+from pipeline.progress import advance
 from pipeline.stage import NotApplicable
 
 _BUCKETS = (16, 32, 64, 128, 192)  # tokens a text is padded to; the last bucket is max_tokens
@@ -50,12 +51,15 @@ def encode(texts: list[str], options: Mapping[str, Any] | Encoding) -> np.ndarra
     bf16 = settings.precision == "bf16" or (settings.precision == "auto" and _multiplies_bf16())
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=bf16)  # one for all, so weights are cast once
     with _threads(physical_cores()), torch.inference_mode(), autocast:
+        done = 0
         for rows, ids, seen in _batches(tokens, model.pad, settings.max_tokens):
             mask = torch.from_numpy(seen)
             hidden = model.network(input_ids=torch.from_numpy(ids), attention_mask=mask).last_hidden_state
             weights = mask[..., None].float()  # (rows, tokens, 1)
             pooled = (hidden.float() * weights).sum(1) / weights.sum(1)
             vectors[rows] = torch.nn.functional.normalize(pooled, dim=1)[: len(rows)].numpy()
+            done += len(rows)
+            advance("embeddings", done, len(texts))
     return vectors
 
 

@@ -1,0 +1,84 @@
+"""`--fail-on`: checks of an audit that a build can depend on, such as `label>2%` or `near_duplicate>0`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.compute as pc
+
+from pipeline.auditing import Audit
+from pipeline.outputs import issues_table
+from pipeline.recipe import RecipeError
+from pipeline.recipe_faults import meant
+from pipeline.report.meanings import MEANINGS
+
+FOUND_BY = {
+    "label": "label_noise", "outlier": "anomalies", "exact_duplicate": "duplicates",
+    "near_duplicate": "duplicates", "leakage": "duplicates", "conflicting_labels": "duplicates",
+    "null": "quality", "too_short": "quality", "too_long": "quality", "gibberish": "quality",
+    "low_information": "quality", "mostly_missing": "quality", "rare_label": "quality", "malformed": "clean",
+}  # fmt: skip
+_FORM = re.compile(r"\s*([\w-]+)\s*(>=|>)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
+
+
+@dataclass(frozen=True)
+class Check:
+    """Fails when more than `limit` rows (of all rows, in %, with `percent`) have the issue."""
+
+    text: str
+    issue: str
+    or_equal: bool
+    limit: float
+    percent: bool
+
+
+def parse_checks(texts: Sequence[str]) -> list[Check]:
+    """Return the checks of all texts; one text may hold several, separated by commas. Raises `RecipeError`.
+
+    >>> parse_checks(["label>2%"])
+    [Check(text='label>2%', issue='label', or_equal=False, limit=2.0, percent=True)]
+    """
+    return [_check(part) for text in texts for part in text.split(",")]
+
+
+def checked(checks: Sequence[Check], audit: Audit) -> list[dict[str, Any]]:
+    """Return a line a check: what was found of how many rows, whether it failed, and why in words.
+
+    A check of an issue that no stage could look for fails: a build must not pass because a column is missing.
+    """
+    table = issues_table(audit.dataset, [step.findings for step in audit.steps])
+    n = audit.dataset.n_rows
+    skipped = {step.stage.name: step.skipped for step in audit.steps if step.skipped}
+    return [_outcome(check, table, n, skipped) for check in checks]
+
+
+def _outcome(check: Check, table: Any, n: int, skipped: dict[str, str]) -> dict[str, Any]:
+    name = f"is_{check.issue}_issue"
+    line: dict[str, Any] = {"check": check.text, "issue": check.issue, "of": n}
+    stage = FOUND_BY.get(check.issue, "")
+    if name not in table.column_names and stage in skipped:
+        because = f"not looked for, {stage} was skipped: {skipped[stage]}"
+        return {**line, "found": None, "failed": True, "because": because}
+    found = int(pc.sum(table[name]).as_py() or 0) if name in table.column_names else 0
+    value = 100 * found / max(n, 1) if check.percent else float(found)
+    failed = value >= check.limit if check.or_equal else value > check.limit
+    because = f"{found:,} of {n:,} rows ({100 * found / max(n, 1):.2g} %)"
+    return {**line, "found": found, "failed": failed, "because": because}
+
+
+def _check(text: str) -> Check:
+    form = _FORM.fullmatch(text)
+    if form is None:
+        raise RecipeError(f"--fail-on {text!r}: write ISSUE>NUMBER or ISSUE>NUMBER%, such as 'label>2%'")
+    issue, sign, number, percent = form.groups()
+    issue = issue.replace("-", "_")
+    if issue not in MEANINGS and issue in FOUND_BY.values():
+        own = ", ".join(name for name, stage in FOUND_BY.items() if stage == issue)
+        raise RecipeError(f"--fail-on {text!r}: {issue} is a stage; name an issue that it finds: {own}")
+    if issue not in MEANINGS:
+        instead = meant(issue, sorted(MEANINGS)) or f"; issues are {', '.join(sorted(MEANINGS))}"
+        raise RecipeError(f"--fail-on {text!r}: unknown issue{instead}")
+    return Check(text.strip(), issue, sign == ">=", float(number), bool(percent))
