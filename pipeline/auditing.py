@@ -51,19 +51,22 @@ class Audit:
         """Rows by issue and action, and what was skipped and why."""
         return summary(self.dataset, self.steps)
 
-    def report(self, path: Path | str = "report.html") -> Path:
-        """Write the report (one HTML file that works offline, and its JSON twin) and return its path."""
+    def report(self, path: Path | str = "report.html", redact: bool = False) -> Path:
+        """Write the report (one HTML file that works offline, and its JSON twin) and return its path.
+
+        redact : leave out every cell's text and value; counts stay.
+        """
         from pipeline.report import write
         from pipeline.report.record import audit_record
 
         path = Path(path)
-        page = write(audit_record(self), path.parent)
+        page = write(audit_record(self), path.parent, redact)
         return page if page.name == path.name else page.rename(path)
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: Path, redact: bool = False) -> Path:
         """Write tables, summary and report into `folder`; returns the report's path."""
         write_tables(folder, self.dataset, self.dataset, self.steps)
-        return self.report(folder / "report.html")
+        return self.report(folder / "report.html", redact)
 
 
 def audit(
@@ -108,9 +111,11 @@ def audit_dataset(
     call: Call = directly,
 ) -> Audit:
     """Audit a dataset that is open already."""
+    from pipeline.report.points import embedding_map
+
     chosen = stages or [build_stage(name, {}, opened.dataset.modality) for name in DETECTORS]
     steps = curate(opened.dataset, chosen, engine, store, call)
-    return Audit(opened, steps)
+    return Audit(opened, steps, {"points": embedding_map(steps, engine)})
 
 
 def _plan(

@@ -10,7 +10,7 @@ from pipeline.dataset import Dataset, Roles
 from pipeline.findings import Edit, Findings
 from pipeline.report import dataset_record, write
 from pipeline.report.page import MOST_BYTES, render
-from pipeline.report.record import classes_of
+from pipeline.report.class_health import classes_of
 
 
 def test_a_huge_record_is_capped_and_says_so(tmp_path):

@@ -16,6 +16,9 @@ VERDICTS = {  # word: (colour, headline)
     "harmless": ("open", "The curated data are not worse; a gain is not proved."),
     "not proved": ("open", "A difference between raw and curated data is not proved."),
     "audit only": ("none", "Nothing was changed: this is what was found."),
+    "pass": ("good", "Nothing grave was found."),
+    "warn": ("open", "Usable, with issues to look at first."),
+    "fail": ("bad", "Not fit for training as it is."),
 }
 _COMPARISON = {
     "metric": "metric",
@@ -55,7 +58,9 @@ def metric_name(metric: str) -> str:
 def verdict(record: Record) -> dict[str, Any]:
     """Return the word, its colour, the headline and the chart of the difference."""
     compared = (record.get("evaluation") or {}).get("comparison")
-    word = str(compared.get("verdict") or "not proved") if compared else "audit only"
+    grade = (record.get("dataset") or {}).get("grade") or {}
+    judged = str(grade.get("word", "audit only")) if record.get("kind") == "audit" else "audit only"
+    word = str(compared.get("verdict") or "not proved") if compared else judged
     colour, headline = VERDICTS.get(
         word, ("open", "The comparison of raw and curated data did not end in a clear verdict.")
     )
@@ -63,6 +68,8 @@ def verdict(record: Record) -> dict[str, Any]:
         headline = "Raw and curated data were not compared."
     elif not compared and (record.get("dataset") or {}).get("issues") == []:
         headline = "Nothing was found."
+    elif not compared and grade.get("grave"):
+        headline = f"{headline} Grave: {', '.join(g.replace('_', ' ') for g in grade['grave'])}."
     chart = None
     if compared and compared.get("low") is not None and compared.get("high") is not None:
         named = {str(compared.get("metric", "metric")): compared, **(compared.get("also") or {})}
