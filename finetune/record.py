@@ -21,6 +21,7 @@ from pipeline.outputs import write_tables
 from pipeline.run import Step
 from pipeline.store import Store
 
+
 def commit(outcome: Outcome, store: Store, planted: Sequence[dict[str, Any]] = ()) -> int:
     """Write the run's folder and move HEAD to it; a run that is already there is not written again."""
     rounds = [(r.number, r.accepted, r.steps) for r in outcome.rounds]

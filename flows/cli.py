@@ -20,6 +20,7 @@ from flows.options import (
     Out,
     Quiet,
     RecipePath,
+    Redact,
     Set,
     SplitColumn,
     TextColumn,
@@ -30,6 +31,7 @@ from flows.options import (
     engine_of,
     plan_of,
 )
+from flows.report_commands import register as register_report
 from flows.stage_commands import register_stages
 
 app = typer.Typer(
@@ -88,7 +90,7 @@ def audit(
     time_column: TimeColumn = None, modality: ModalityName = None,
     pred_probs: Annotated[Path | None, typer.Option(help="Parquet: row_id, a column a class")] = None,
     embeddings: Annotated[Path | None, typer.Option(help="Parquet: row_id, vector")] = None,
-    as_json: Json = False, quiet: Quiet = False, encoding: Encoding = None,
+    redact: Redact = False, as_json: Json = False, quiet: Quiet = False, encoding: Encoding = None,
 ) -> None:  # fmt: skip
     """Find everything, change nothing; write tables and a quality report."""
     from flows.single import audit_data, bring
@@ -101,7 +103,7 @@ def audit(
     engine = engine_of(workspace, workers, log)
     bring(engine, pred_probs, embeddings)
     facts, plain = audit_data(
-        plan, out or default_out("audit", data), workspace, engine, overrides or [], log
+        plan, out or default_out("audit", data), workspace, engine, overrides or [], log, redact
     )
     result(facts, as_json, plain)
 
@@ -166,27 +168,6 @@ def why(
 
 
 @app.command()
-def report(
-    run_number: Annotated[
-        int | None, typer.Argument(metavar="[RUN]", help="the newest run by default")
-    ] = None,
-    workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False,
-) -> None:  # fmt: skip
-    """Print where a run's report is."""
-    from pipeline.store import NotFound, Store
-
-    store = Store(workspace)
-    runs = store.runs()
-    number = run_number if run_number is not None else (runs[-1] if runs else None)
-    if number is None or number not in runs:
-        raise NotFound(
-            f"no run {'yet' if number is None else number} in {workspace} (start one with: assay run RECIPE)"
-        )
-    path = store.root / "runs" / str(number) / "report.html"
-    result({"run": number, "report": str(path)}, as_json, str(path))
-
-
-@app.command()
 def stages(as_json: Json = False) -> None:
     """List the stages, what each does and its settings."""
     from pipeline.stage import stages as known
@@ -245,6 +226,7 @@ ledger_commands.register(app)
 export_commands.register(app)
 doctor.register(app)
 plan_command.register(app)
+register_report(app)
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ Log = Callable[[str], None]
 
 
 def audit_data(
-    plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log
+    plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log,
+    redact: bool = False,
 ) -> tuple[dict[str, Any], str]:
     """Run every detector, change nothing, write tables and report into `out`."""
     from pipeline.auditing import DETECTORS, audit_dataset
@@ -28,7 +29,7 @@ def audit_data(
     settings = _settings(overrides, DETECTORS)
     stages = [build_stage(name, settings[name], opened.dataset.modality) for name in DETECTORS]
     audit = audit_dataset(opened, engine, store, stages)
-    page = audit.save(out)
+    page = audit.save(out, redact)
     kept = write_quarantine(out, opened.quarantine)
     lines = [_line(step) for step in audit.steps]
     lines += [f"report: {page}", f"tables: {out}/issues.parquet, {out}/findings.parquet", *kept]

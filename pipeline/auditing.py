@@ -56,12 +56,10 @@ class Audit:
 
         redact : leave out every cell's text and value; counts stay.
         """
-        from pipeline.report import write
+        from pipeline.report import write_as
         from pipeline.report.record import audit_record
 
-        path = Path(path)
-        page = write(audit_record(self), path.parent, redact)
-        return page if page.name == path.name else page.rename(path)
+        return write_as(audit_record(self), Path(path), redact)
 
     def save(self, folder: Path, redact: bool = False) -> Path:
         """Write tables, summary and report into `folder`; returns the report's path."""

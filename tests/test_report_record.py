@@ -9,8 +9,8 @@ from report_page import Page
 from pipeline.dataset import Dataset, Roles
 from pipeline.findings import Edit, Findings
 from pipeline.report import dataset_record, write
-from pipeline.report.page import MOST_BYTES, render
 from pipeline.report.class_health import classes_of
+from pipeline.report.page import MOST_BYTES, render
 
 
 def test_a_huge_record_is_capped_and_says_so(tmp_path):

@@ -15,12 +15,17 @@ from typing import Any
 
 from pipeline.report.record import dataset_record
 
-__all__ = ["SCHEMA_VERSION", "dataset_record", "write"]
+__all__ = ["SCHEMA_VERSION", "dataset_record", "write", "write_as"]
 SCHEMA_VERSION = 1
 
 
 def write(record: Mapping[str, Any], folder: Path | str, redact: bool = False) -> Path:
-    """Write `report.html` and `report.json` into the folder and return the page's path.
+    """Write `report.html` and `report.json` into the folder and return the page's path; see `write_as`."""
+    return write_as(record, Path(folder) / "report.html", redact)
+
+
+def write_as(record: Mapping[str, Any], path: Path, redact: bool = False) -> Path:
+    """Write the page, and its JSON twin beside it under the same name, and return the page's path.
 
     Each file is complete or absent: written beside its name, then renamed. The page is at most 5 MB;
     examples are trimmed until it fits, and it says so. The JSON holds the whole record, numbers that are not
@@ -37,12 +42,12 @@ def write(record: Mapping[str, Any], folder: Path | str, redact: bool = False) -
     plain = masked({**jsonable(record), "schema_version": SCHEMA_VERSION})
     if redact:
         plain = redacted(plain)
-    twin = json.dumps(plain, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    page = render(plain)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "report.json", twin + "\n")
-    return _replace(folder / "report.html", page)
+    twin = path.with_suffix(".json")
+    text = json.dumps(plain, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    page = render(plain, twin=twin.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(twin, text + "\n")
+    return _replace(path, page)
 
 
 def jsonable(value: Any) -> Any:

@@ -24,7 +24,7 @@ def splits(data: Dataset, measures: pd.DataFrame, rows: np.ndarray, classes_of: 
 
     PSI = sum over bins of (p - q) ln(p / q), bins = train deciles, values or classes; KS = largest gap
     between the two distribution functions. `noise` is what PSI reaches by chance alone: with B bins,
-    PSI / (1/n + 1/m) is about chi-square with B - 1 degrees, of which mean + 2 deviations are taken.
+    PSI / (1/n + 1/m) is about chi-square with B - 1 degrees; exceeded once in a thousand.
     """
     present = [s for s in SPLITS if (data.splits == s).any()]
     mix: dict[str, Counter[str]] = {s: Counter() for s in present}
@@ -58,7 +58,9 @@ def _drift(
         column = data.table[field.name]
         if pa.types.is_integer(field.type) or pa.types.is_floating(field.type):
             values = column.cast(pa.float64(), safe=False).to_numpy()
-            out += _of_numbers(field.name, split, values[data.splits == "train"], values[data.splits == split])
+            out += _of_numbers(
+                field.name, split, values[data.splits == "train"], values[data.splits == split]
+            )
         elif pa.types.is_large_string(field.type) and 2 <= len(column.unique()) <= MOST_VALUES:
             cells = np.array([cell_text(c) or "" for c in column.to_pylist()], dtype=object)
             train, other = (Counter(cells[data.splits == s]) for s in ("train", split))
@@ -99,7 +101,10 @@ def ks_distance(one: np.ndarray, other: np.ndarray) -> float:
 
 def _line(what: str, split: str, p: np.ndarray, q: np.ndarray, ks: float | None) -> dict[str, Any]:
     found, freedom = psi(p, q), max(len(p) - 1, 1)
-    noise = (freedom + 2 * (2 * freedom) ** 0.5) * (1 / max(p.sum(), 1) + 1 / max(q.sum(), 1))
+    once_in_1000 = (
+        freedom * (1 - 2 / (9 * freedom) + 3.09 * (2 / (9 * freedom)) ** 0.5) ** 3
+    )  # Wilson-Hilferty
+    noise = once_in_1000 * (1 / max(p.sum(), 1) + 1 / max(q.sum(), 1))
     clear = found > noise
     word = "much" if clear and found >= MUCH_DRIFT else "some" if clear and found >= SOME_DRIFT else "none"
     return {"what": what, "split": split, "psi": found, "ks": ks, "noise": round(float(noise), 6),

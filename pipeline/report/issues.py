@@ -16,6 +16,7 @@ from pipeline.hashing import cell_json
 from pipeline.modalities import modality
 from pipeline.report.grading import severity
 from pipeline.report.meanings import meaning_of
+from pipeline.report.privacy import mask
 from pipeline.report.visible import excerpts, shorten
 from pipeline.stage import stages
 
@@ -47,9 +48,9 @@ class Rows:
         return self.tables[table].slice(i, 1).to_pylist()[0]
 
     def text(self, row_id: str) -> str:
-        """Return the row's content as plain text, whole."""
+        """Return the row's content as plain text, whole, personal strings masked."""
         row = self.row(row_id)
-        return "" if row is None else self.show({c: row[c] for c in self.raw.roles.content})
+        return "" if row is None else mask(self.show({c: row[c] for c in self.raw.roles.content}))
 
     def label(self, row_id: str) -> str | None:
         """Return the label the row had at first, as text."""
@@ -150,7 +151,8 @@ def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dic
             }
         )
     if edit["action"] == "set":
-        before, value = (cell_text(json.loads(edit[side] or "null")) or "" for side in ("before", "value"))
+        cells = (cell_text(json.loads(edit[side] or "null")) or "" for side in ("before", "value"))
+        before, value = (mask(cell) if edit["column"] in rows.raw.roles.content else cell for cell in cells)
         out["before"], out["value"] = _change(before, value)
         out["column"] = edit["column"]
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.report.forest import Dot, forest
@@ -18,7 +18,7 @@ VERDICTS = {  # word: (colour, headline)
     "audit only": ("none", "Nothing was changed: this is what was found."),
     "pass": ("good", "Nothing grave was found."),
     "warn": ("open", "Usable, with issues to look at first."),
-    "fail": ("bad", "Not fit for training as it is."),
+    "fail": ("bad", "Grave issues: look at these before training."),
 }
 _COMPARISON = {
     "metric": "metric",
@@ -69,7 +69,7 @@ def verdict(record: Record) -> dict[str, Any]:
     elif not compared and (record.get("dataset") or {}).get("issues") == []:
         headline = "Nothing was found."
     elif not compared and grade.get("grave"):
-        headline = f"{headline} Grave: {', '.join(g.replace('_', ' ') for g in grade['grave'])}."
+        headline = f"Grave issues, to look at before training: {words_of(grade['grave'])}."
     chart = None
     if compared and compared.get("low") is not None and compared.get("high") is not None:
         named = {str(compared.get("metric", "metric")): compared, **(compared.get("also") or {})}
@@ -99,6 +99,16 @@ def verdict(record: Record) -> dict[str, Any]:
         "chart": chart,
         "ways": ways if len(ways) > 1 else [],
     }
+
+
+def words_of(issues: Sequence[str]) -> str:
+    """Return names of issues as words.
+
+    >>> words_of(["label", "near_duplicate", "leakage"])
+    'label, near duplicate and leakage'
+    """
+    names = [str(issue).replace("_", " ") for issue in issues]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def points(difference: float) -> str:

@@ -31,7 +31,9 @@ def label_issues(
     }
 
 
-def overlapping(most: Sequence[Mapping[str, Any]], classes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def overlapping(
+    most: Sequence[Mapping[str, Any]], classes: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Return pairs of classes by how many labels are doubted from one to the other, in either direction.
 
     share = doubted rows between the two / train rows of both; as cleanlab's overlapping classes.

@@ -16,7 +16,9 @@ MOST_SAMPLES = 6
 Classes = Callable[[Any], list[str]]
 
 
-def made(raw: Dataset, curated: Dataset, steps: Steps, rows: Rows, classes_of: Classes) -> dict[str, Any] | None:
+def made(
+    raw: Dataset, curated: Dataset, steps: Steps, rows: Rows, classes_of: Classes
+) -> dict[str, Any] | None:
     """Return made rows and weights by class, with a few children beside their parents; None when there are none.
 
     weight = mean weight of the class's train rows; share = the class's share of the train rows' total weight.
@@ -25,14 +27,17 @@ def made(raw: Dataset, curated: Dataset, steps: Steps, rows: Rows, classes_of: C
     weighted = bool(len(curated.weights)) and not np.allclose(curated.weights, 1.0)
     if not by_stage and not weighted:
         return None
-    children = [(stage, row) for stage, f in by_stage for row in f.added.to_pylist() if row["row_id"] in curated.position]
+    added = [(stage, row) for stage, f in by_stage if f.added is not None for row in f.added.to_pylist()]
+    children = [(stage, row) for stage, row in added if row["row_id"] in curated.position]
     label = raw.roles.label
     of_class = Counter(c for _, row in children for c in classes_of(row[label] if label else None))
     parents: dict[str, set[str]] = defaultdict(set)
     for _, row in children:
         for c in classes_of(row[label] if label else None):
             parents[c].update(row[PARENTS])
-    because = {e["row_id"]: e["because"] for _, f in by_stage for e in f.edits.to_pylist() if e["action"] == "add"}
+    because = {
+        e["row_id"]: e["because"] for _, f in by_stage for e in f.edits.to_pylist() if e["action"] == "add"
+    }
     return {
         "rows": len(children), "parents": len({p for _, row in children for p in row[PARENTS]}),
         "stages": [{"stage": s, "rows": n} for s, n in sorted(Counter(s for s, _ in children).items())],

@@ -57,13 +57,13 @@ _COMPLETE: dict[str, dict[str, Any]] = {  # what entries of these lists may lack
 LEVELS = (Caps(), Caps(40, 2, 3, 25, 40, 40, 1000), Caps(30, 1, 1, 10, 30, 25, 240), Caps(20, 0, 0, 0, 20, 15, 80))
 
 
-def render(record: Mapping[str, Any], most_bytes: int = MOST_BYTES) -> str:
-    """Return the page; examples are trimmed until it fits, and it says so.
+def render(record: Mapping[str, Any], most_bytes: int = MOST_BYTES, twin: str = "report.json") -> str:
+    """Return the page; examples are trimmed until it fits, and it says so. `twin` names the JSON file beside it.
 
     Raises `ValueError` when even the page without examples is too big.
     """
     for level, caps in enumerate(LEVELS):
-        page = environment().get_template("template.html").render(_context(record, caps, level))
+        page = environment().get_template("template.html").render(_context(record, caps, level), twin=twin)
         if len(page.encode("utf-8")) <= most_bytes:
             return page
     raise ValueError(

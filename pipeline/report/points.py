@@ -34,7 +34,9 @@ def embedding_map(steps: Sequence[Step], engine: Engine) -> dict[str, Any] | Non
     vectors -= vectors.mean(axis=0)
     left, size, _ = np.linalg.svd(vectors, full_matrices=False)
     xy = left[:, :2] * size[:2]
-    xy *= np.where(xy[np.abs(xy).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)  # a sign that does not depend on luck
+    xy *= np.where(
+        xy[np.abs(xy).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0
+    )  # a sign that does not depend on luck
     low, high = np.quantile(xy, 0.005, axis=0), np.quantile(xy, 0.995, axis=0)
     xy = np.clip((xy - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
     labels = [cell_text(data.labels[i]) for i in rows]

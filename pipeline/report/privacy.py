@@ -22,13 +22,33 @@ PATTERNS: dict[str, re.Pattern[str]] = {
 }
 _MASKS = {"e-mail address": "[e-mail]", "key or token": "[key]", "phone number": "[phone]"}
 # names and ids, which tables and files are joined by, stay as they are
-_NAMES = frozenset({"row_id", "class", "label", "given", "suggested", "split", "splits", "column", "content",
-                    "issue", "issues", "stage", "stages", "command", "parent", "modality", "what", "classes"})
+_NAMES = frozenset(
+    {
+        "row_id",
+        "class",
+        "label",
+        "given",
+        "suggested",
+        "split",
+        "splits",
+        "column",
+        "content",
+        "issue",
+        "issues",
+        "stage",
+        "stages",
+        "command",
+        "parent",
+        "modality",
+        "what",
+        "classes",
+    }
+)
 _SAMPLES: dict[str, Any] = {  # where the record's part about the data quotes rows, and what stays instead
     "label_issues": {"rows": []}, "made": {"samples": []}, "ledger": {"rows": []}, "outliers": {"worst": []},
     "duplicates": {"biggest": [], "leaks": []}, "text": {"boilerplate": [], "languages": []},
 }  # fmt: skip
-_COLUMN = {"examples": [], "low": None, "median": None, "high": None, "histogram": None}
+_COLUMN: dict[str, Any] = {"examples": [], "low": None, "median": None, "high": None, "histogram": None}
 
 
 def mask(text: str) -> str:

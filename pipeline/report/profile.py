@@ -26,7 +26,11 @@ def overview(data: Record, most: int) -> dict[str, Any] | None:
     shown = []
     for column in found[:most]:
         drawn = column.get("histogram")
-        title = f"{column['column']}: {short_number(column['low'])} to {short_number(column['high'])}" if drawn else ""
+        title = (
+            f"{column['column']}: {short_number(column['low'])} to {short_number(column['high'])}"
+            if drawn
+            else ""
+        )
         shown.append({**column, "chart": tiny_histogram(title, drawn["counts"]) if drawn else None})
     alerts = data.get("alerts") or []
     return {"columns": shown, "hidden": len(found) - len(shown), "alerts": alerts[:most], "all": len(found),

@@ -10,7 +10,12 @@ SIZE, TINY_WIDTH, TINY_HEIGHT = 320.0, 96.0, 22.0
 
 
 def scatter(
-    name: str, title: str, about: str, xy: Sequence[tuple[float, float]], group: Sequence[int], tones: Sequence[str]
+    name: str,
+    title: str,
+    about: str,
+    xy: Sequence[tuple[float, float]],
+    group: Sequence[int],
+    tones: Sequence[str],
 ) -> str:
     """Points in the unit square, one path a group; `tones` are the groups' CSS classes, drawn in this order."""
     parts = [tag("rect", x=0, y=0, width=SIZE, height=SIZE, class_="frame", rx=4)]

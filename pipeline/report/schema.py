@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, WEIGHT, Dataset
 from pipeline.report.issues import cell_text
+from pipeline.report.privacy import mask
 from pipeline.report.visible import shorten
 
 MANY_VALUES, IMBALANCED, SKEWED, CORRELATED, MANY_ZEROS = 50, 0.5, 20.0, 0.9, 0.1
@@ -52,11 +53,14 @@ def _column(name: str, data: Dataset) -> dict[str, Any]:
     if _is_number(column.type):
         out |= _numbers(column)
     values = column if _is_plain(column.type) else pa.array([cell_text(c) for c in column.to_pylist()])
-    counted = pc.value_counts(values.drop_null())
+    values = values.drop_null()
+    if pa.types.is_large_string(values.type):
+        values = values.filter(pc.not_equal(pc.utf8_trim_whitespace(values), ""))
+    counted = pc.value_counts(values)
     counts = np.asarray(counted.field("counts"))
     out["distinct"] = len(counts)
     order = np.argsort(-counts, kind="stable")[:EXAMPLES]
-    out["examples"] = [shorten(str(cell_text(counted.field("values")[int(i)].as_py())), EXAMPLE_CHARS)
+    out["examples"] = [shorten(mask(str(cell_text(counted.field("values")[int(i)].as_py()))[:5_000]), EXAMPLE_CHARS)
                        for i in order]  # fmt: skip
     if 2 <= len(counts) <= MANY_VALUES and not _is_number(column.type):
         share = counts / counts.sum()

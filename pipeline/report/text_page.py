@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.dataset import Dataset
-from pipeline.report.privacy import PATTERNS
+from pipeline.report.privacy import PATTERNS, mask
 
 MOST_READ, GRAM_WORDS, MOST_GRAMS, LEAST_SHARE, BINS = 2_000, 6, 8, 0.01, 24
 _LANGUAGE = ("language", "lang", "locale")
@@ -35,7 +35,7 @@ def text_page(
         "personal": [{"what": what, "rows": sum(bool(p.search(t)) for t in texts)} for what, p in PATTERNS.items()],
         "urls": int((measures["n_urls"] > 0).sum()) if "n_urls" in measures else None,
         "emails": int((measures["n_emails"] > 0).sum()) if "n_emails" in measures else None,
-        "measured": len(measures), "languages": _languages(data, measures), "boilerplate": boilerplate(texts),
+        "measured": len(measures), "languages": _languages(data, measures), "boilerplate": boilerplate([mask(t) for t in texts]),
     }  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def boilerplate(texts: Sequence[str]) -> list[dict[str, Any]]:
 
     Of runs that overlap only the most frequent is named.
 
-    >>> boilerplate(["all rights reserved by the authors now", "x all rights reserved by the authors now"] * 2)
+    >>> boilerplate(["all rights reserved by the authors", "x all rights reserved by the authors"] * 2)
     [{'words': 'all rights reserved by the authors', 'rows': 4}]
     """
     counts: Counter[tuple[str, ...]] = Counter()
@@ -61,7 +61,9 @@ def boilerplate(texts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    return any(one[k:] == other[: len(one) - k] or other[k:] == one[: len(one) - k] for k in range(len(one) - 1))
+    return any(
+        one[k:] == other[: len(one) - k] or other[k:] == one[: len(one) - k] for k in range(len(one) - 1)
+    )
 
 
 def _tokens(texts: Sequence[str], limits: Mapping[str, int]) -> dict[str, Any] | None:
