@@ -2,9 +2,10 @@
 
     python benchmarks/report_control.py [--venv FOLDER]
 
-Makes a virtual environment of its own with ydata-profiling==4.18.4, profiles a small frame whose column name and
-values are script elements, opens the page in headless Chromium with the detector of tests/browser.py, and writes
-what happened to report_control.json beside this file. If nothing ran there, our detector would prove nothing.
+Makes a virtual environment of its own with ydata-profiling==4.18.4, profiles a small frame whose column name
+and values are script elements, opens the page in headless Chromium with the detector of tests/browser.py, and
+writes what happened to report_control.json beside this file. If nothing ran there, our detector would prove
+nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def main() -> None:
             venv.create(folder, with_pip=True)
         install = [python, "-m", "pip", "install", "-q", f"ydata-profiling=={VERSION}", "setuptools<81"]
         subprocess.run(install, check=True, stdout=sys.stderr)
-        done = subprocess.run([python, "-c", PROFILE, page], check=True, capture_output=True, text=True, cwd=scratch)
+        profile = [python, "-c", PROFILE, page]
+        done = subprocess.run(profile, check=True, capture_output=True, text=True, cwd=scratch)
         told = look(page)
         facts = {
             "command": "python benchmarks/report_control.py", "ydata_profiling": done.stdout.split()[-1],

@@ -110,7 +110,8 @@ def _points(outcome: Outcome, store: Store) -> dict[str, Any] | None:
     from pipeline.report.points import embedding_map
     from pipeline.signals.engine import Engine
 
-    return embedding_map(outcome.rounds[0].steps, Engine(outcome.recipe.signals, store)) if outcome.rounds else None
+    engine = Engine(outcome.recipe.signals, store)
+    return embedding_map(outcome.rounds[0].steps, engine) if outcome.rounds else None
 
 
 def _next_changes(outcome: Outcome) -> list[str]:

@@ -1,7 +1,8 @@
 """The report: one offline HTML page and its JSON twin, from one record.
 
 `record.dataset_record` turns data and findings into the record's part about the data; the caller adds rounds
-and evaluation; `write` makes the files. The page loads nothing and shows hostile text as text; its one script is our own, allowed by its hash.
+and evaluation; `write` makes the files. The page loads nothing and shows hostile text as text; its one script
+is our own, allowed by its hash.
 """
 
 from __future__ import annotations

@@ -63,6 +63,8 @@ def grade(
     return {
         "word": "fail" if "high" in worst else "warn" if "medium" in worst else "pass",
         "score": clean(touched),
-        "parts": [{"part": family, "score": clean(rows), "rows": len(rows)} for family, rows in of_family.items()],
+        "parts": [
+            {"part": family, "score": clean(rows), "rows": len(rows)} for family, rows in of_family.items()
+        ],
         "grave": [i["issue"] for i in issues if i["severity"] == "high"],
     }  # fmt: skip

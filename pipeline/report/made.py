@@ -19,7 +19,7 @@ Classes = Callable[[Any], list[str]]
 def made(
     raw: Dataset, curated: Dataset, steps: Steps, rows: Rows, classes_of: Classes
 ) -> dict[str, Any] | None:
-    """Return made rows and weights by class, with a few children beside their parents; None when there are none.
+    """Return made rows and weights by class, a few children beside their parents; None when there are none.
 
     weight = mean weight of the class's train rows; share = the class's share of the train rows' total weight.
     """

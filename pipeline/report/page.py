@@ -54,11 +54,18 @@ _COMPLETE: dict[str, dict[str, Any]] = {  # what entries of these lists may lack
     "next": {"what": None, "command": None},
     "methods": {"stage": None, "does": None, "how": None},
 }
-LEVELS = (Caps(), Caps(40, 2, 3, 25, 40, 40, 1000), Caps(30, 1, 1, 10, 30, 25, 240), Caps(20, 0, 0, 0, 20, 15, 80))
+LEVELS = (
+    Caps(),
+    Caps(40, 2, 3, 25, 40, 40, 1000),
+    Caps(30, 1, 1, 10, 30, 25, 240),
+    Caps(20, 0, 0, 0, 20, 15, 80),
+)
 
 
-def render(record: Mapping[str, Any], most_bytes: int = MOST_BYTES, twin: str = "report.json") -> str:
-    """Return the page; examples are trimmed until it fits, and it says so. `twin` names the JSON file beside it.
+def render(
+    record: Mapping[str, Any], most_bytes: int = MOST_BYTES, twin: str = "report.json"
+) -> str:  # fmt: skip
+    """Return the page; examples are trimmed until it fits, and it says so. `twin` names the JSON beside it.
 
     Raises `ValueError` when even the page without examples is too big.
     """
@@ -158,9 +165,11 @@ def _context(record: Mapping[str, Any], caps: Caps, level: int) -> dict[str, Any
         "issues": health.issues(data, caps.issues, caps.examples),
         "overview": profile.overview(data, caps.lines),
         "labels": health.labels(data, caps.classes), "decisions": profile.decisions(data, caps.decisions),
-        "duplicates": health.duplicates(data, caps.clusters), "outliers": health.outliers(data, caps.examples),
+        "duplicates": health.duplicates(data, caps.clusters),
+        "outliers": health.outliers(data, caps.examples),
         "lengths": health.lengths(data), "text": profile.text(data),
-        "splits": profile.splits(data, short.get("points"), caps.lines), "made": profile.made(data, caps.classes),
+        "splits": profile.splits(data, short.get("points"), caps.lines),
+        "made": profile.made(data, caps.classes),
         "evaluation": evaluation.evaluation(short, caps.classes),
         "slices": evaluation.slices(short, caps.lines), "ledger": data.get("ledger"), "svg": _markup,
     }  # fmt: skip

@@ -12,6 +12,7 @@ from pipeline.report.scatter import scatter, tiny_histogram
 from pipeline.report.svg import short_number
 
 MOST_IN_MIX, MOST_DRIFT = 12, 15
+IN_REVIEW_FILE = ("row_id", "split", "given", "suggested", "issue", "score", "text")
 Record = Mapping[str, Any]
 SPLIT_TONES = {"train": "s0", "validation": "c1", "test": "c0"}
 ISSUE_TONES = {"label": "c3", "outlier": "c4", "near_duplicate": "c1", "exact_duplicate": "c1",
@@ -43,9 +44,8 @@ def decisions(data: Record, most: int) -> dict[str, Any] | None:
     if not found:
         return None
     rows = [
-        {**r, "row": json.dumps({k: r.get(k) for k in ("row_id", "split", "given", "suggested", "issue", "score", "text")})}
-        for r in found["rows"][:most]
-    ]  # fmt: skip
+        {**r, "row": json.dumps({k: r.get(k) for k in IN_REVIEW_FILE})} for r in found["rows"][:most]
+    ]
     classes = [str(c["class"]) for c in data.get("labels") or []]
     return {"rows": rows, "all": found["all"], "classes": classes[:200], "label": data.get("label")}
 
@@ -82,7 +82,8 @@ def splits(data: Record, points: Record | None, most: int) -> dict[str, Any] | N
     return {
         "names": names, "sizes": [sizes.get(n) for n in names], "mix": mix,
         "hidden_mix": len(found["mix"]) - len(mix), "drift": drift[: min(MOST_DRIFT, most)],
-        "hidden_drift": max(len(drift) - min(MOST_DRIFT, most), 0), "drifted": sum(d["drift"] != "none" for d in drift),
+        "hidden_drift": max(len(drift) - min(MOST_DRIFT, most), 0),
+        "drifted": sum(d["drift"] != "none" for d in drift),
         "measured": found["measured_rows"], "maps": _maps(points) if points else [], "points": points,
     }  # fmt: skip
 
@@ -99,9 +100,10 @@ def made(data: Record, most: int) -> dict[str, Any] | None:
         beside = uncut(difference(s["text"], s["against"]))
         samples.append({**s, "pieces": pieces, "beside": beside, "identical": s["text"] == s["against"]})
     return {
-        **found, "classes": found["classes"][:most], "hidden": max(len(found["classes"]) - most, 0), "samples": samples,
-        "chart": bars("class-shares", "Share of each class", "Before and after, in per cent of the training weight.",
-                      rows, ("before", "after"), lambda v: f"{v:.1f} %"),
+        **found, "classes": found["classes"][:most], "hidden": max(len(found["classes"]) - most, 0),
+        "samples": samples,
+        "chart": bars("class-shares", "Share of each class", "Per cent of the training weight.", rows,
+                      ("before", "after"), lambda v: f"{v:.1f} %"),
     }  # fmt: skip
 
 

@@ -108,7 +108,9 @@ def audit_record(audit: Audit) -> dict[str, Any]:
         "guesses": list(opened.guesses),
         "notes": list(opened.notes),
         "quarantine": list(opened.quarantine),
-        "steps": [{**step_facts(s.facts), "round": 1, "seconds": s.seconds, "cached": s.cached} for s in steps],
+        "steps": [
+            {**step_facts(s.facts), "round": 1, "seconds": s.seconds, "cached": s.cached} for s in steps
+        ],
         "dataset": dataset_record(raw, after, [(s.stage.name, s.findings) for s in steps]),
         **audit.facts,
     }

@@ -17,7 +17,7 @@ def scatter(
     group: Sequence[int],
     tones: Sequence[str],
 ) -> str:
-    """Points in the unit square, one path a group; `tones` are the groups' CSS classes, drawn in this order."""
+    """Points in the unit square, one path a group; `tones` are the groups' CSS classes, in drawing order."""
     parts = [tag("rect", x=0, y=0, width=SIZE, height=SIZE, class_="frame", rx=4)]
     for k, tone in enumerate(tones):
         points = [p for p, g in zip(xy, group, strict=True) if g == k]
@@ -30,9 +30,7 @@ def scatter(
 def tiny_histogram(title: str, counts: Sequence[int]) -> str:
     """A histogram without axes, for a cell of a table."""
     top, wide = max(counts, default=0) or 1, TINY_WIDTH / max(len(counts), 1)
-    bars = [
-        tag("rect", x=i * wide, y=TINY_HEIGHT - (tall := max(c * TINY_HEIGHT / top, 0.8)), width=wide - 1, height=tall)
-        for i, c in enumerate(counts) if c
-    ]  # fmt: skip
+    tall = [max(c * TINY_HEIGHT / top, 0.8) if c else 0 for c in counts]
+    bars = [tag("rect", x=i * wide, y=TINY_HEIGHT - t, width=wide - 1, height=t) for i, t in enumerate(tall)]
     return tag("svg", tag("title", escape(title)), *bars, viewBox=f"0 0 {TINY_WIDTH:.0f} {TINY_HEIGHT:.0f}",
                class_="tiny", role="img")  # fmt: skip

@@ -60,8 +60,8 @@ def _column(name: str, data: Dataset) -> dict[str, Any]:
     counts = np.asarray(counted.field("counts"))
     out["distinct"] = len(counts)
     order = np.argsort(-counts, kind="stable")[:EXAMPLES]
-    out["examples"] = [shorten(mask(str(cell_text(counted.field("values")[int(i)].as_py()))[:5_000]), EXAMPLE_CHARS)
-                       for i in order]  # fmt: skip
+    cells = [str(cell_text(counted.field("values")[int(i)].as_py())) for i in order]
+    out["examples"] = [shorten(mask(cell[:5_000]), EXAMPLE_CHARS) for cell in cells]
     if 2 <= len(counts) <= MANY_VALUES and not _is_number(column.type):
         share = counts / counts.sum()
         out["imbalance"] = 1 - float(-(share * np.log2(share)).sum()) / float(np.log2(len(counts)))

@@ -32,10 +32,13 @@ def text_page(
     texts = ["\n".join(str(c) for c in cells if c is not None) for cells in zip(*columns, strict=True)]
     return {
         "read": len(texts), "tokens": _tokens(texts, limits), "repairs": _repairs(edits),
-        "personal": [{"what": what, "rows": sum(bool(p.search(t)) for t in texts)} for what, p in PATTERNS.items()],
+        "personal": [
+            {"what": what, "rows": sum(bool(p.search(t)) for t in texts)} for what, p in PATTERNS.items()
+        ],
         "urls": int((measures["n_urls"] > 0).sum()) if "n_urls" in measures else None,
         "emails": int((measures["n_emails"] > 0).sum()) if "n_emails" in measures else None,
-        "measured": len(measures), "languages": _languages(data, measures), "boilerplate": boilerplate([mask(t) for t in texts]),
+        "measured": len(measures), "languages": _languages(data, measures),
+        "boilerplate": boilerplate([mask(t) for t in texts]),
     }  # fmt: skip
 
 
