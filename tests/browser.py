@@ -22,7 +22,12 @@ _POKE = """() => {
 
 def chromium():
     """Return the path of a Chromium, None where there is none."""
-    here = [os.environ.get("CHROMIUM"), "/usr/bin/chromium", shutil.which("chromium"), shutil.which("google-chrome")]
+    here = [
+        os.environ.get("CHROMIUM"),
+        "/usr/bin/chromium",
+        shutil.which("chromium"),
+        shutil.which("google-chrome"),
+    ]
     return next((path for path in here if path and os.path.exists(path)), None)
 
 
@@ -41,7 +46,7 @@ def browser():
 
 
 class Watched:
-    """One tab that records what pages do; `bypass_csp` takes the policy away, so that escaping stands alone."""
+    """One tab that records what pages do; `bypass_csp` takes the policy away, so escaping stands alone."""
 
     def __init__(self, opened, bypass_csp=True):
         self.context = opened.new_context(bypass_csp=bypass_csp, accept_downloads=True)

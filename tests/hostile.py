@@ -1,5 +1,7 @@
 """Hostile strings, and records that carry them in every place that data can reach."""
 
+# ruff: noqa: E501 - a payload stands on one line
+
 from __future__ import annotations
 
 from report_data import evaluation, facts
@@ -68,7 +70,9 @@ def hostile_record(payloads: tuple[str, ...], place: str = "everywhere") -> dict
         return payloads[k % len(payloads)] if place in (where, "everywhere") else ""
 
     n = max(len(payloads), 12)
-    text, label, extra = (f"{name}{evil('column name', k)}" for k, name in enumerate(("text", "label", "site")))
+    text, label, extra = (
+        f"{name}{evil('column name', k)}" for k, name in enumerate(("text", "label", "site"))
+    )
     rows = {
         "row_id": [f"r{i:03d}{evil('row id', i)}" for i in range(n)],
         text: [f"{evil('value', i)} the fox number {i} jumps over {evil('value', i)}" for i in range(n)],
@@ -89,12 +93,16 @@ def _steps(raw, evil):
     ids, labels, text = list(raw.ids), list(raw.labels), raw.roles.content[0]
     train = [i for i in ids if raw.splits[raw.position[i]] == "train"]
     cells = dict(zip(ids, raw.table[text].to_pylist(), strict=True))
-    label_edits = [Edit(r, "label", 0.1, "flag", f"looks wrong {evil('reason', k)}") for k, r in enumerate(train)]
+    label_edits = [
+        Edit(r, "label", 0.1, "flag", f"looks wrong {evil('reason', k)}") for k, r in enumerate(train)
+    ]
     copies = [Edit(a, "near_duplicate", 0.1, "flag", f"copy {evil('reason', k)}", related=[b])
               for k, (a, b) in enumerate(zip(train[::2], train[1::2], strict=False))]  # fmt: skip
     leak = Edit(train[0], "leakage", 0.1, "flag", f"leak {evil('reason')}", related=[ids[-1]])
     suggested = {r: labels[-1 - k % 3] for k, r in enumerate(train)}
-    tidy = [Edit(r, "malformed", 0.0, "flag", f"untidy {evil('reason')}", related=[ids[-1]]) for r in train[:3]]
+    tidy = [
+        Edit(r, "malformed", 0.0, "flag", f"untidy {evil('reason')}", related=[ids[-1]]) for r in train[:3]
+    ]
     found = [
         ("clean", Findings.of("clean", tidy)),
         ("duplicates", Findings.of("duplicates", [*copies, leak])),

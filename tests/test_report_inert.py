@@ -53,7 +53,9 @@ def test_no_payload_runs_anywhere_in_a_real_browser(opened, tmp_path):
 
 
 def test_the_same_detector_fires_where_escaping_is_taken_away(opened, tmp_path, monkeypatch):
-    bare = page_module.environment().overlay(autoescape=False, finalize=lambda value: "" if value is None else value)
+    bare = page_module.environment().overlay(
+        autoescape=False, finalize=lambda value: "" if value is None else value
+    )
     monkeypatch.setattr(page_module, "environment", lambda: bare)
     html = page_module.render(hostile_record(("<script>window.PWN=1</script>",)))
     path = tmp_path / "bare.html"
@@ -80,7 +82,9 @@ def test_decisions_come_out_of_the_page_as_the_review_file(opened, tmp_path):
         tab.page.locator("#save-decisions").click()
     text = saving.value.path().read_bytes().decode("utf-8")
     header, first, second = csv.reader(text.splitlines(keepends=True))
-    assert header == "row_id split given_label suggested_label issue score text decision new_label note".split()
+    assert (
+        header == ["row_id", "split", "given_label", "suggested_label", "issue", "score", "text", "decision", "new_label", "note"]
+    )
     assert first == ['odd "id",\u202e', "train", "'=1+1", line["suggested"], "label", f"{line['score']:.6f}",
                      'a,"b"\nc', "relabel", "'+b", "sure"]  # fmt: skip
     assert second[7:] == ["", "", ""] and saving.value.suggested_filename == "review.csv"
@@ -129,7 +133,9 @@ def test_the_one_script_is_ours_to_the_last_byte():
     html = render(hostile_record(PAYLOADS[:13]))
     script = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
-    policy = next(a["content"] for _, a in Page(html).elements if a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        a["content"] for _, a in Page(html).elements if a.get("http-equiv") == "Content-Security-Policy"
+    )
     assert len(script) == 1 and f"script-src 'sha256-{digest}'; " in policy
 
 

@@ -80,7 +80,9 @@ def test_redacted_files_hold_no_cell_and_keep_the_counts(tmp_path):
     seen = [c for c in canaries if c in page or c in twin]
     assert seen == []
     before, after = (json.loads((tmp_path / f"{n}.json").read_text())["dataset"] for n in ("open", "closed"))
-    assert [(i["issue"], i["rows"]) for i in before["issues"]] == [(i["issue"], i["rows"]) for i in after["issues"]]
+    assert [(i["issue"], i["rows"]) for i in before["issues"]] == [
+        (i["issue"], i["rows"]) for i in after["issues"]
+    ]
     assert before["labels"] == after["labels"] and before["drift"] == after["drift"]
     assert "Redacted:" in Page(page).words and "40 rows" in Page(page).words
 
@@ -92,7 +94,9 @@ def test_values_that_a_run_learnt_are_gone_when_redacted(tmp_path):
     record["steps"][1] |= {"skipped": "class 'CANARY' has 1 row", "metrics": {"classes": {"CANARY": 1}}}
     record["rounds"][0]["changes"] = record["next_changes"] = [f"augment.focus = {group}"]
     record["notes"] = record["guesses"] = ["row CANARY was odd"]
-    record["quarantine"] = [{"file": "f.csv", "line": 3, "reason": "'CANARY' is no number", "raw": "CANARY,1"}]
+    record["quarantine"] = [
+        {"file": "f.csv", "line": 3, "reason": "'CANARY' is no number", "raw": "CANARY,1"}
+    ]
     for side in ("raw", "curated"):
         record["evaluation"][side]["slices"] = [
             {"slice": "site=CANARY", "n": 9, "value": 0.3, "weak": True, "because": group},

@@ -12,7 +12,7 @@ from pipeline.dataset import PARENTS, Dataset
 from pipeline.report.issues import EXAMPLE_CHARS, Rows, Steps
 from pipeline.report.visible import excerpts
 
-MOST_SAMPLES = 6
+MOST_SAMPLES = 4
 Classes = Callable[[Any], list[str]]
 
 
