@@ -263,12 +263,13 @@ def big_dataset(n):
     doubted, train = ids[1::20], [i for k, i in enumerate(ids) if k % 5]
     copies = [Edit(a, "near_duplicate", 0.1, "flag", "copy", related=[b])
               for a, b in zip(train[::10], train[1::10], strict=True)]  # fmt: skip
+    suggested = {i: f"class {k % 40}" for k, i in enumerate(doubted)}
     found = [Edit(i, "label", 0.1, "flag", "labelled x, but y has probability 0.9") for i in doubted]
     far = [Edit(i, "outlier", 0.2, "flag", "far", related=train[:3]) for i in ids[2::50]]
     return raw, [
         ("duplicates", Findings.of("duplicates", copies)),
         ("label_noise", Findings.of("label_noise", found, [("label", train, [0.5] * len(train))],
-                                    metrics={"suggested": {i: f"class {k % 40}" for k, i in enumerate(doubted)}})),
+                                    metrics={"suggested": suggested})),
         ("anomalies", Findings.of("anomalies", far, [("outlier", ids, [0.5] * n)])),
     ]  # fmt: skip
 

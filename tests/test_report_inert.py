@@ -1,4 +1,4 @@
-"""The report is inert: whatever the data hold, no script of theirs runs, no dialog opens, no request leaves."""
+"""The report is inert: whatever the data hold, no script of theirs runs, no request leaves."""
 
 import base64
 import csv
@@ -19,6 +19,8 @@ from pipeline.report import write, write_as
 from pipeline.report.page import render
 
 CONTROL = Path(__file__).parent.parent / "benchmarks" / "report_control.json"
+COLUMNS = ["row_id", "split", "given_label", "suggested_label", "issue", "score", "text", "decision",
+           "new_label", "note"]  # fmt: skip
 BATCH = 13  # payloads that share a page in the quick tier
 BATCHES = [PAYLOADS[i : i + BATCH] for i in range(0, len(PAYLOADS), BATCH)]
 
@@ -83,7 +85,7 @@ def test_decisions_come_out_of_the_page_as_the_review_file(opened, tmp_path):
     text = saving.value.path().read_bytes().decode("utf-8")
     header, first, second = csv.reader(text.splitlines(keepends=True))
     assert (
-        header == ["row_id", "split", "given_label", "suggested_label", "issue", "score", "text", "decision", "new_label", "note"]
+        header == COLUMNS
     )
     assert first == ['odd "id",\u202e', "train", "'=1+1", line["suggested"], "label", f"{line['score']:.6f}",
                      'a,"b"\nc', "relabel", "'+b", "sure"]  # fmt: skip

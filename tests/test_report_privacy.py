@@ -7,11 +7,13 @@ from report_data import curated_with, facts, full_record, small_dataset
 from report_page import Page
 
 from pipeline.auditing import audit
+from pipeline.recipe import RecipeError
 from pipeline.report import dataset_record, write, write_as
 from pipeline.report.privacy import mask
 from pipeline.stages.clean import Clean
 from pipeline.stages.duplicates import Duplicates
 from pipeline.stages.quality import Quality
+from pipeline.store import Store
 
 SECRETS = (
     "jane.doe@example.com", "+44 20 7946 0999", "(555) 123-4567", "sk-abcdefghijklmnopqrstuvwx123456",
@@ -19,7 +21,8 @@ SECRETS = (
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w",
 )  # fmt: skip
 NO_SECRETS = ("2001-2002", "10,000 metres", "on 8 May 2005", "3.14159265", "£1,234,567.89", "12:30:45",
-              "a-well-known-hyphenated-expression-of-many-words", "0-1 at half-time", "1998 2002 2006")  # fmt: skip
+              "a-well-known-hyphenated-expression-of-many-words", "0-1 at half-time",
+              "1998 2002 2006")  # fmt: skip
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -41,7 +44,8 @@ def test_no_sample_in_page_or_twin_holds_what_looks_personal(tmp_path):
     samples = json.loads((tmp_path / "report.json").read_text())["dataset"]
     texts = json.dumps([[e["text"] for i in samples["issues"] for e in i["examples"]], samples["made"],
                         [r["text"] for r in samples["label_issues"]["rows"]], samples["text"]["boilerplate"],
-                        [r["text"] for g in samples["duplicates"]["biggest"] for r in g["rows"]]])  # fmt: skip
+                        [r["text"] for g in samples["duplicates"]["biggest"]
+                         for r in g["rows"]]])  # fmt: skip
     assert "[e-mail]" in texts and "[phone]" in texts and "[e-mail]" in page.read_text("utf-8")
     for part in (SECRETS[1], SECRETS[3], "jane.doe@example"):
         assert part not in json.dumps([e["text"] for i in samples["issues"] for e in i["examples"]])
@@ -49,7 +53,7 @@ def test_no_sample_in_page_or_twin_holds_what_looks_personal(tmp_path):
 
 
 def canary_frame(tmp_path):
-    """Write a CSV whose every cell of text, metadata and id carries a canary, and return path and canaries."""
+    """Write a CSV with a canary in every cell of text, metadata and id; return path and canaries."""
     import csv
 
     canaries = []
@@ -107,3 +111,52 @@ def test_values_that_a_run_learnt_are_gone_when_redacted(tmp_path):
     assert "CANARY" not in page and "CANARY" not in (tmp_path / "r.json").read_text("utf-8")
     for kept in ("site=(value 1)", "n_words&gt;=40", "label=a", "f.csv", "threshold 0.5"):
         assert kept in page, kept
+
+
+def assay(*words):
+    from typer.testing import CliRunner
+
+    from flows.cli import app
+
+    return CliRunner().invoke(app, [str(w) for w in words], catch_exceptions=True)
+
+
+def test_a_stored_run_is_written_again_without_samples(tmp_path):
+    store = Store(tmp_path / "w")
+
+    def run_files(folder, number):
+        write({**full_record(), "notes": ["CANARY"]}, folder)
+        return {}
+
+    store.save_run("key", run_files, "snapshot")
+    kept = (tmp_path / "w" / "runs" / "1" / "report.html").read_text("utf-8")
+    out = tmp_path / "sent" / "for-them.html"
+    done = assay("report", "-w", tmp_path / "w", "--redact", "-o", out)
+    assert done.exit_code == 0 and done.stdout.strip() == str(out)
+    page = out.read_text("utf-8")
+    assert "quick brown fox" in kept and "CANARY" in kept
+    assert "quick brown fox" not in page and "CANARY" not in page and "for-them.json" in page
+    assert "quick brown fox" not in out.with_suffix(".json").read_text("utf-8")
+    assert kept == (tmp_path / "w" / "runs" / "1" / "report.html").read_text("utf-8")
+
+
+def test_a_redacted_run_report_needs_a_place_of_its_own(tmp_path):
+    def run_files(folder, number):
+        write(full_record(), folder)
+        return {}
+
+    Store(tmp_path / "w").save_run("key", run_files, "snapshot")
+    for words in (["--redact"], ["--redact", "-o", str(tmp_path)], ["-o", "page.txt"]):
+        done = assay("report", "-w", tmp_path / "w", *words)
+        assert isinstance(done.exception, RecipeError), words
+
+
+def test_audit_takes_redact_on_the_command_line(tmp_path):
+    lines = ["id,size,colour,label"] + [f"{i},{i * 7 % 13},CANARY{i % 5},{'xy'[i % 2]}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    words = ("audit", tmp_path / "t.csv", "-o", tmp_path / "out", "-w", tmp_path / "w", "-q")
+    assert assay(*words).exit_code == 0
+    assert "CANARY" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert assay(*words, "--redact").exit_code == 0
+    for name in ("report.html", "report.json"):
+        assert "CANARY" not in (tmp_path / "out" / name).read_text("utf-8")

@@ -30,7 +30,8 @@ ODD = {
     "imbalance": ["a"] * 58 + ["b"] * 2, "missing": ["a", None] * 30, "zeros": [0.0] * 30 + [1.0] * 30,
     "infinite": [float("inf")] + [float(i) for i in range(N - 1)], "skewed": [0.1] * (N - 1) + [1e9],
     "type_date": [f"2024-01-{1 + i % 28:02d}" for i in range(N)], "dirty_category": ["Yes", "yes "] * 30,
-    "constant_length": [f"code{i % 30:02d}" for i in range(N)], "high_correlation": [2.0 * i for i in range(N)],
+    "constant_length": [f"code{i % 30:02d}" for i in range(N)],
+    "high_correlation": [2.0 * i for i in range(N)],
     "high_cardinality": [f"v{i % 55}" for i in range(N)],
 }  # fmt: skip
 
@@ -63,7 +64,8 @@ def test_skew_and_copies_are_alerts_and_an_ordinary_table_has_none():
 
 
 def test_missing_cells_are_nulls_blanks_and_nan():
-    data = Dataset.of({"row_id": ["1", "2", "3", "4"], "text": ["a", None, " ", "b"], "x": [1.0, float("nan"), None, 2.0]},
+    data = Dataset.of({"row_id": ["1", "2", "3", "4"], "text": ["a", None, " ", "b"],
+                       "x": [1.0, float("nan"), None, 2.0]},
                       Roles(content=("text",)), "text")  # fmt: skip
     described = {c["column"]: c for c in columns(data)}
     assert described["text"]["missing"] == 2 and described["text"]["distinct"] == 2
@@ -155,8 +157,9 @@ def test_made_rows_are_counted_by_class_with_their_parents():
 
 def test_sections_stand_in_the_order_that_readers_expect():
     html = render({**full_record(), "points": None})
-    order = ["verdict", "change", "issues", "schema", "labels", "label-issues", "duplicates", "outliers", "lengths",
-             "splits", "made", "evaluation", "slices", "rounds", "planted", "quarantine", "ledger", "method"]  # fmt: skip
+    order = ["verdict", "change", "issues", "schema", "labels", "label-issues", "duplicates", "outliers",
+             "lengths", "splits", "made", "evaluation", "slices", "rounds", "planted", "quarantine", "ledger",
+             "method"]  # fmt: skip
     places = [html.index(f'id="{name}"') for name in order]
     assert places == sorted(places)
 
