@@ -132,7 +132,7 @@ def test_importing_the_report_imports_no_template_engine():
 
 
 def test_the_page_stays_under_five_megabytes_at_a_hundred_thousand_rows(tmp_path):
-    n = count(20_000, 100_000)
+    n = count(10_000, 100_000)
     raw, steps = big_dataset(n)
     started, cpu = time.perf_counter(), time.process_time()
     record_ = {
