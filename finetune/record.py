@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from finetune.feedback import next_stages
 from finetune.loop import Outcome, Round
 from finetune.weak import findings
 from pipeline.files import write_parquet
@@ -21,18 +20,6 @@ from pipeline.ledger import LEDGER, ledger_table
 from pipeline.outputs import write_tables
 from pipeline.run import Step
 from pipeline.store import Store
-
-PACKAGES = (
-    "torch",
-    "transformers",
-    "scikit-learn",
-    "cleanlab",
-    "imbalanced-learn",
-    "nlpaug",
-    "pandas",
-    "pyarrow",
-    "numpy",
-)
 
 
 def commit(outcome: Outcome, store: Store, planted: Sequence[dict[str, Any]] = ()) -> int:
@@ -83,7 +70,8 @@ def run_record(
 ) -> dict[str, Any]:
     """Return all that the report shows of a run, as plain values."""
     from pipeline import __version__
-    from pipeline.report.record import dataset_record
+    from pipeline.report.environment import machine, methods, versions
+    from pipeline.report.record import READ_BY_EMBEDDINGS, dataset_record
 
     root, curated = outcome.opened.dataset, outcome.curated
     found = [(step.stage.name, step.findings) for _, step in outcome.applied]
@@ -93,6 +81,9 @@ def run_record(
         for n, s in outcome.applied
     ]
     final = outcome.final
+    limits = {**READ_BY_EMBEDDINGS}
+    if outcome.training.method != "probe":
+        limits["the model in training"] = outcome.training.max_tokens
     return {
         "kind": "run", "title": outcome.recipe.title or f"run {number}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -102,7 +93,9 @@ def run_record(
         "workspace": str(store.root), "root": root.fingerprint, "curated": curated.fingerprint,
         "rows_in": root.n_rows, "rows_out": curated.n_rows, "guesses": outcome.opened.guesses,
         "notes": outcome.opened.notes, "quarantine": outcome.opened.quarantine, "steps": steps,
-        "dataset": dataset_record(root, curated, found), "rounds": [_round(r) for r in outcome.rounds],
+        "dataset": dataset_record(root, curated, found, limits), "points": _points(outcome, store),
+        "machine": machine(), "methods": methods(s["stage"] for s in steps),
+        "next_changes": _next_changes(outcome), "rounds": [_round(r) for r in outcome.rounds],
         "evaluation": {"raw": final["raw"], "curated": final["curated"], "split": final["split"],
                        "comparison": final["comparisons"][0], "comparisons": final["comparisons"]},
         "planted": list(planted),
@@ -112,20 +105,24 @@ def run_record(
     }  # fmt: skip
 
 
+def _points(outcome: Outcome, store: Store) -> dict[str, Any] | None:
+    """Return the map of the rows, from embeddings that round 1 left in the store."""
+    from pipeline.report.points import embedding_map
+    from pipeline.signals.engine import Engine
+
+    engine = Engine(outcome.recipe.signals, store)
+    return embedding_map(outcome.rounds[0].steps, engine) if outcome.rounds else None
+
+
+def _next_changes(outcome: Outcome) -> list[str]:
+    """Return what the last evaluation would change in a further round."""
+    judged = outcome.rounds[-1].judged if outcome.rounds else None
+    return next_stages(outcome.recipe.stages, judged.evaluation)[1] if judged else []
+
+
 def _said_by_evaluation(outcome: Outcome) -> dict[int, Findings]:
     """Return, by round, the findings of its evaluation on validation: the weak slices."""
     return {r.number: findings(r.judged.evaluation) for r in outcome.rounds if r.judged}
-
-
-def versions(own: str) -> dict[str, str]:
-    """Return the versions that made a result."""
-    found = {"assay": own, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _facts(step: Step) -> dict[str, Any]:

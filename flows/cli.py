@@ -13,6 +13,7 @@ from flows import (
     export_commands,
     ledger_commands,
     plan_command,
+    report_commands,
     start_commands,
 )
 from flows.complete import run_numbers, variants
@@ -90,28 +91,6 @@ def why(
 
 
 @app.command()
-def report(
-    run_number: Annotated[
-        int | None,
-        typer.Argument(metavar="[RUN]", help="the newest run by default", autocompletion=run_numbers),
-    ] = None,
-    workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False,
-) -> None:  # fmt: skip
-    """Print where a run's report is."""
-    from pipeline.store import NotFound, Store
-
-    store = Store(workspace)
-    runs = store.runs()
-    number = run_number if run_number is not None else (runs[-1] if runs else None)
-    if number is None or number not in runs:
-        raise NotFound(
-            f"no run {'yet' if number is None else number} in {workspace} (start one with: assay run RECIPE)"
-        )
-    path = store.root / "runs" / str(number) / "report.html"
-    result({"run": number, "report": str(path)}, as_json, str(path))
-
-
-@app.command()
 def stages(as_json: Json = False) -> None:
     """List the stages, what each does and its settings."""
     from pipeline.stage import stages as known
@@ -178,6 +157,7 @@ ledger_commands.register(app)
 export_commands.register(app)
 doctor.register(app)
 plan_command.register(app)
+report_commands.register(app)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import typer
 
 from flows.columns import Reading, spread
 from flows.manners import DEFAULT_WORKSPACE, EXIT_CODES, progress, result
-from flows.options import Json, Out, Quiet, Seed, Set, Workers, Workspace, engine_of
+from flows.options import Json, Out, Quiet, Redact, Seed, Set, Workers, Workspace, engine_of
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def audit(
         list[str] | None,
         typer.Option(metavar="CHECK", help="exit 1 if it holds: 'label>2%', 'near_duplicate>0'; repeat it"),
     ] = None,
-    as_json: Json = False, quiet: Quiet = False,
+    redact: Redact = False, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Find everything, change nothing; write tables and a quality report."""
     from flows.checks import checked, parse_checks
@@ -38,7 +38,9 @@ def audit(
     engine = engine_of(workspace, workers, log)
     bring(engine, pred_probs, embeddings)
     target = reading.out(out, "audit")
-    facts, plain, found = audit_data(reading.plan(), target, workspace, engine, overrides or [], log)
+    facts, plain, found = audit_data(
+        reading.plan(), target, workspace, engine, overrides or [], log, redact
+    )
     if checks:
         facts["checks"] = checked(checks, found)
     result(facts, as_json, plain)

@@ -25,6 +25,9 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")]
 Seed = Annotated[int, typer.Option(help="of all that is drawn at random")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="folder for the results")]
+Redact = Annotated[
+    bool, typer.Option("--redact", help="no cell's text or value in the report; counts stay")
+]
 DataPath = Annotated[str, typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, or a folder")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a TOML file")]
 TextColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]

@@ -19,15 +19,16 @@ Log = Callable[[str], None]
 
 
 def audit_data(
-    plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log
-) -> tuple[dict[str, Any], str, Audit]:
+    plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log,
+    redact: bool = False,
+) -> tuple[dict[str, Any], str, Audit]:  # fmt: skip
     """Run every detector, change nothing, write tables and report into `out`."""
     store = Store(workspace)
     opened = _open(plan, store, log)
     settings = _settings(overrides, DETECTORS)
     stages = [build_stage(name, settings[name], opened.dataset.modality) for name in DETECTORS]
     audit = audit_dataset(opened, engine, store, stages)
-    page = audit.save(out)
+    page = audit.save(out, redact)
     kept = write_quarantine(out, opened.quarantine)
     lines = [_line(step) for step in audit.steps]
     lines += [f"report: {page}", f"tables: {out}/issues.parquet, {out}/findings.parquet", *kept]

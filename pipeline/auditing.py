@@ -51,19 +51,20 @@ class Audit:
         """Rows by issue and action, and what was skipped and why."""
         return summary(self.dataset, self.steps)
 
-    def report(self, path: Path | str = "report.html") -> Path:
-        """Write the report (one HTML file that works offline, and its JSON twin) and return its path."""
-        from pipeline.report import write
+    def report(self, path: Path | str = "report.html", redact: bool = False) -> Path:
+        """Write the report (one HTML file that works offline, and its JSON twin) and return its path.
+
+        redact : leave out every cell's text and value; counts stay.
+        """
+        from pipeline.report import write_as
         from pipeline.report.record import audit_record
 
-        path = Path(path)
-        page = write(audit_record(self), path.parent)
-        return page if page.name == path.name else page.rename(path)
+        return write_as(audit_record(self), Path(path), redact)
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: Path, redact: bool = False) -> Path:
         """Write tables, summary and report into `folder`; returns the report's path."""
         write_tables(folder, self.dataset, self.dataset, self.steps)
-        return self.report(folder / "report.html")
+        return self.report(folder / "report.html", redact)
 
 
 def audit(
@@ -108,9 +109,11 @@ def audit_dataset(
     call: Call = directly,
 ) -> Audit:
     """Audit a dataset that is open already."""
+    from pipeline.report.points import embedding_map
+
     chosen = stages or [build_stage(name, {}, opened.dataset.modality) for name in DETECTORS]
     steps = curate(opened.dataset, chosen, engine, store, call)
-    return Audit(opened, steps)
+    return Audit(opened, steps, {"points": embedding_map(steps, engine)})
 
 
 def _plan(

@@ -1,6 +1,6 @@
 """Records with something in every field, for the tests of the report."""
 
-
+import random
 
 from pipeline.apply import apply, make_children
 from pipeline.dataset import Dataset, Roles
@@ -245,3 +245,42 @@ def full_record(evil="", issue=""):
         ],
         "next": [{"what": "look" + evil, "command": "assay why x" + evil}],
     }
+
+
+def big_dataset(n):
+    """n rows of about 600 characters with every kind of finding, one in twenty a doubted label."""
+    rng = random.Random(0)
+    words = [f"word{k}" for k in range(4000)]
+    texts = [" ".join(rng.choices(words, k=80)) for _ in range(n)]
+    ids = [f"row-{i:06d}" for i in range(n)]
+    rows = {
+        "row_id": ids, "text": texts, "label": [f"class {i % 40}" for i in range(n)],
+        "site": [f"site {i % 9}" for i in range(n)], "age": [float(i % 91) for i in range(n)],
+        "author": [f"author {rng.randrange(n)}" for _ in range(n)],
+        "split": ["test" if i % 5 == 0 else "train" for i in range(n)],
+    }  # fmt: skip
+    raw = Dataset.of(rows, Roles(content=("text",), label="label"), "text")
+    doubted, train = ids[1::20], [i for k, i in enumerate(ids) if k % 5]
+    copies = [Edit(a, "near_duplicate", 0.1, "flag", "copy", related=[b])
+              for a, b in zip(train[::10], train[1::10], strict=True)]  # fmt: skip
+    suggested = {i: f"class {k % 40}" for k, i in enumerate(doubted)}
+    found = [Edit(i, "label", 0.1, "flag", "labelled x, but y has probability 0.9") for i in doubted]
+    far = [Edit(i, "outlier", 0.2, "flag", "far", related=train[:3]) for i in ids[2::50]]
+    return raw, [
+        ("duplicates", Findings.of("duplicates", copies)),
+        ("label_noise", Findings.of("label_noise", found, [("label", train, [0.5] * len(train))],
+                                    metrics={"suggested": suggested})),
+        ("anomalies", Findings.of("anomalies", far, [("outlier", ids, [0.5] * n)])),
+    ]  # fmt: skip
+
+
+def big_points(n=1200):
+    """A map of the rows, as big as it gets."""
+    rng = random.Random(1)
+    return {
+        "rows": 100_000, "shown": n, "stage": "label_noise", "classes": [f"class {k}" for k in range(7)],
+        "explained": 0.1, "x": [round(rng.random(), 3) for _ in range(n)],
+        "y": [round(rng.random(), 3) for _ in range(n)], "class": [k % 8 - 1 for k in range(n)],
+        "split": ["test" if k % 5 == 0 else "train" for k in range(n)],
+        "issue": ["label" if k % 20 == 0 else None for k in range(n)],
+    }  # fmt: skip

@@ -1,16 +1,19 @@
 """What goes into a report: the record, its limits and its worst examples."""
 
 import json
+import time
 
 import pytest
-from report_data import curated_with, evaluation, full_record, small_dataset
+from promises import count, record
+from report_data import big_dataset, big_points, curated_with, evaluation, full_record, small_dataset
 from report_page import Page
 
 from pipeline.dataset import Dataset, Roles
 from pipeline.findings import Edit, Findings
+from pipeline.modalities.text.lengths import token_counts
 from pipeline.report import dataset_record, write
+from pipeline.report.class_health import classes_of
 from pipeline.report.page import MOST_BYTES, render
-from pipeline.report.record import classes_of
 
 
 def test_a_huge_record_is_capped_and_says_so(tmp_path):
@@ -34,7 +37,7 @@ def test_a_huge_record_is_capped_and_says_so(tmp_path):
 
 def test_examples_go_before_the_limit_is_broken_and_the_page_says_so():
     record = full_record()
-    issue = record["dataset"]["issues"][0]
+    issue = next(i for i in record["dataset"]["issues"] if i["issue"] == "near_duplicate")
     issue["examples"] = [{**issue["examples"][0], "text": "long words " * 400}] * 5
     whole = render(record)
     less = render(record, most_bytes=len(whole.encode()) - 1)
@@ -126,3 +129,27 @@ def test_importing_the_report_imports_no_template_engine():
         "import sys, pipeline.report; sys.exit(any(m in sys.modules for m in ('jinja2', 'torch', 'sklearn')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_page_stays_under_five_megabytes_at_a_hundred_thousand_rows(tmp_path):
+    n = count(10_000, 100_000)
+    raw, steps = big_dataset(n)
+    started, cpu = time.perf_counter(), time.process_time()
+    record_ = {
+        "title": "Big", "kind": "audit", "rows_in": n, "rows_out": n, "points": big_points(),
+        "steps": [{"stage": s, "rows_in": n, "rows_out": n} for s, _ in steps],
+        "dataset": dataset_record(raw, raw, steps),
+    }  # fmt: skip
+    made = time.perf_counter()
+    path = write(record_, tmp_path)
+    done = time.perf_counter()
+    size = path.stat().st_size
+    twin = (tmp_path / "report.json").stat().st_size
+    facts = {f"bytes_at_{n // 1000}k": size, "json_bytes": twin, "seconds": round(done - started, 2)}
+    record("report_size", int(size <= MOST_BYTES), int(size > MOST_BYTES), rows=n, **facts,
+           seconds_to_write=round(done - made, 2),
+           cpu_seconds=round(time.process_time() - cpu, 2))  # fmt: skip
+    assert size <= MOST_BYTES
+    words = Page(path.read_text("utf-8")).words
+    assert f"The worst 50 of {n // 20:,}" in words and "1,200 of" in words
+    assert "2,000 texts sampled evenly" in words or token_counts(["a"]) is None

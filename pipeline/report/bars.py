@@ -96,7 +96,7 @@ def waterfall(
 
 def histogram(
     name: str, title: str, about: str, edges: Sequence[float], series: Sequence[tuple[str, Sequence[int]]],
-    x_label: str, threshold: float | None = None,
+    x_label: str, threshold: float | None = None, threshold_name: str = "threshold",
 ) -> str:  # fmt: skip
     """Upright bars of equal width, one a bin; the first series is filled, a second is drawn inside it."""
     left, height, bins = 52, 180, len(edges) - 1
@@ -134,6 +134,6 @@ def histogram(
         i = max((i for i in range(bins) if edges[i] <= threshold), default=0)
         x = left + wide * (i + (threshold - edges[i]) / ((edges[i + 1] - edges[i]) or 1))
         parts.append(tag("line", x1=x, x2=x, y1=0, y2=height, class_="reference"))
-        parts.append(text(f"threshold {short_number(threshold)}", x + 6, 12, "small"))
+        parts.append(text(f"{threshold_name} {short_number(threshold)}", x + 6, 12, "small"))
     parts.append(text(x_label, (left + WIDTH) / 2, height + 36, "small", "middle"))
     return chart(name, title, about, height + 44, *parts)

@@ -43,7 +43,7 @@ def heatmap(
                 f"{count:,}",
                 x + cell / 2,
                 y + high / 2 + 4,
-                "num middle" + (" on" if share > 0.55 else ""),
+                "num middle" + (" on" if share > 0.7 else ""),
                 "middle",
             )
             parts.append(tag("g", tip, shade, number if count else ""))

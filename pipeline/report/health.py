@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from pipeline.report.bars import bars, histogram
+from pipeline.report.grading import severity
 from pipeline.report.grids import heatmap
 
 MOST_IN_GRID, MOST_BARS, MOST_DIFF_CHARS = 12, 20, 1000
@@ -19,16 +20,29 @@ def issues(data: Record, most: int, examples: int) -> dict[str, Any]:
     found = data.get("issues") or []
     shown = []
     for entry in found[:most]:
-        cards = [_card(e, data.get("label")) for e in (entry.get("examples") or [])[:examples]]
+        own = _own_section(entry["issue"], data)
+        wanted = [] if own else (entry.get("examples") or [])[:examples]
+        cards = [_card(e, data.get("label")) for e in wanted]
         shown.append(
             {
                 "about_the_whole": [],
+                "severity": severity(entry["issue"], entry.get("fraction") or 0.0, entry.get("rows") or 0),
                 **entry,
+                "section": own,
                 "examples": cards,
-                "hidden": len(entry.get("examples") or []) - len(cards),
+                "hidden": 0 if own else len(entry.get("examples") or []) - len(cards),
             }
         )
     return {"shown": shown, "hidden": len(found) - len(shown), "all": len(found)}
+
+
+def _own_section(issue: str, data: Record) -> str | None:
+    """Return the section that shows an issue's rows, None where the list of issues does."""
+    if issue == "label" and (data.get("label_issues") or {}).get("rows"):
+        return "label-issues"
+    if issue == "outlier" and (data.get("outliers") or {}).get("worst"):
+        return "outliers"
+    return None
 
 
 def labels(data: Record, most: int) -> dict[str, Any] | None:
@@ -41,7 +55,7 @@ def labels(data: Record, most: int) -> dict[str, Any] | None:
     return {
         "rows": found[:most], "hidden": len(found) - len(found[:most]),
         "imbalance": max(counts) / min(counts) if counts else None, "classes": len(found),
-        "precision": data.get("label_precision"),
+        "precision": data.get("label_precision"), "overlapping": data.get("overlapping") or [],
         "flagged": sum(c.get("flagged") or 0 for c in found),
         "chart": bars("class-counts", "Rows of each class", "Two bars a class: before and after.", rows,
                       ("before", "after")),
@@ -56,18 +70,19 @@ def duplicates(data: Record, most: int) -> dict[str, Any] | None:
         return None
     sizes = [(f"{s['size']} copies", (s["clusters"],)) for s in found["sizes"][:MOST_BARS]]
     return {
-        **found, "hidden_sizes": len(found["sizes"]) - len(sizes),
+        "exact": None, "leaked": 0, "leaks": [], **found, "hidden_sizes": len(found["sizes"]) - len(sizes),
         "biggest": [{**g, "rows": [_marked(r) for r in g["rows"]]} for g in found["biggest"][:most]],
         "chart": bars("cluster-sizes", "Groups of copies by size", "One bar a size.", sizes, ("groups",)),
     }  # fmt: skip
 
 
-def outliers(data: Record) -> dict[str, Any] | None:
-    """Return the histogram of outlier scores."""
+def outliers(data: Record, most: int) -> dict[str, Any] | None:
+    """Return the histogram of outlier scores and the worst rows with their nearest ones."""
     found = data.get("outliers")
     return (
         {
             **found,
+            "worst": [_card(e, data.get("label")) for e in (found.get("worst") or [])[:most]],
             "chart": histogram(
                 "outlier-scores",
                 "Scores of all examined rows",
@@ -156,7 +171,7 @@ def _marked(row: Record) -> dict[str, Any]:
     `identical` where nothing differs, `copy` where much is shared: marking unrelated texts would say nothing.
     """
     words, against = row["text"], row.get("against") or row["text"]
-    pieces, beside = _uncut(difference(against, words)), _uncut(difference(words, against))
+    pieces, beside = uncut(difference(against, words)), uncut(difference(words, against))
     shared = sum(len(t) for same, t in pieces if same) / max(len(words), 1)
     copy = shared >= 0.3
     return {
@@ -165,10 +180,10 @@ def _marked(row: Record) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _uncut(pieces: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
+def uncut(pieces: list[tuple[bool, str]]) -> list[tuple[bool, str]]:
     """Return the pieces without a mark on the last words of a shortened text: the cut made them differ.
 
-    >>> _uncut([(True, "a "), (False, "red"), (True, " …")])
+    >>> uncut([(True, "a "), (False, "red"), (True, " …")])
     [(True, 'a '), (True, 'red'), (True, ' …')]
     """
     if not pieces or not pieces[-1][1].endswith("…"):

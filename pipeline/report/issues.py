@@ -14,7 +14,9 @@ from pipeline.dataset import ROW_ID, SPLIT, Dataset
 from pipeline.findings import Findings
 from pipeline.hashing import cell_json
 from pipeline.modalities import modality
+from pipeline.report.grading import severity
 from pipeline.report.meanings import meaning_of
+from pipeline.report.privacy import mask
 from pipeline.report.visible import excerpts, shorten
 from pipeline.stage import stages
 
@@ -46,9 +48,9 @@ class Rows:
         return self.tables[table].slice(i, 1).to_pylist()[0]
 
     def text(self, row_id: str) -> str:
-        """Return the row's content as plain text, whole."""
+        """Return the row's content as plain text, whole, personal strings masked."""
         row = self.row(row_id)
-        return "" if row is None else self.show({c: row[c] for c in self.raw.roles.content})
+        return "" if row is None else mask(self.show({c: row[c] for c in self.raw.roles.content}))
 
     def label(self, row_id: str) -> str | None:
         """Return the label the row had at first, as text."""
@@ -108,14 +110,24 @@ def _entry(issue: str, edits: list[dict[str, Any]], rows: Rows, suggested: dict[
     n_rows = len({e["row_id"] for e in edits if e["row_id"] is not None})
     ranked = sorted(edits, key=lambda e: (e["score"], e["row_id"] or "", e["action"], e["column"] or ""))
     worst = list({e["row_id"]: e for e in reversed([e for e in ranked if e["row_id"]])}.values())[::-1]
+    fraction = n_rows / rows.raw.n_rows if rows.raw.n_rows else 0.0
     return {
-        "issue": issue, "rows": n_rows, "fraction": n_rows / rows.raw.n_rows if rows.raw.n_rows else 0.0,
+        "issue": issue, "rows": n_rows, "fraction": fraction, "severity": severity(issue, fraction, n_rows),
         "actions": dict(sorted(Counter(e["action"] for e in edits).items())), "stages": stages,
         "meaning": about.meaning, "found_how": about.found_how, "what_to_do": about.what_to_do,
         "command": f"assay {stages[0].replace('_', '-')} DATA -o OUT",
         "about_the_whole": sorted({e["because"] for e in edits if e["row_id"] is None}),
         "examples": [_example(e, rows, suggested if issue == "label" else {}) for e in worst[:EXAMPLES]],
     }  # fmt: skip
+
+
+def worst_examples(
+    edits: Sequence[dict[str, Any]], issue: str, rows: Rows, most: int
+) -> list[dict[str, Any]]:
+    """Return the worst rows of one issue with all the rows that relate to them."""
+    of_issue = {e["row_id"]: e for e in sorted(edits, key=lambda e: -e["score"]) if e["issue"] == issue}
+    ranked = sorted((e for e in of_issue.values() if e["row_id"]), key=lambda e: (e["score"], e["row_id"]))
+    return [_example(e, rows, {}) for e in ranked[:most]]
 
 
 def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dict[str, Any]:
@@ -139,7 +151,8 @@ def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dic
             }
         )
     if edit["action"] == "set":
-        before, value = (cell_text(json.loads(edit[side] or "null")) or "" for side in ("before", "value"))
+        cells = (cell_text(json.loads(edit[side] or "null")) or "" for side in ("before", "value"))
+        before, value = (mask(cell) if edit["column"] in rows.raw.roles.content else cell for cell in cells)
         out["before"], out["value"] = _change(before, value)
         out["column"] = edit["column"]
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.report.forest import Dot, forest
@@ -16,6 +16,9 @@ VERDICTS = {  # word: (colour, headline)
     "harmless": ("open", "The curated data are not worse; a gain is not proved."),
     "not proved": ("open", "A difference between raw and curated data is not proved."),
     "audit only": ("none", "Nothing was changed: this is what was found."),
+    "pass": ("good", "Nothing grave was found."),
+    "warn": ("open", "Usable, with issues to look at first."),
+    "fail": ("bad", "Grave issues: look at these before training."),
 }
 _COMPARISON = {
     "metric": "metric",
@@ -55,7 +58,9 @@ def metric_name(metric: str) -> str:
 def verdict(record: Record) -> dict[str, Any]:
     """Return the word, its colour, the headline and the chart of the difference."""
     compared = (record.get("evaluation") or {}).get("comparison")
-    word = str(compared.get("verdict") or "not proved") if compared else "audit only"
+    grade = (record.get("dataset") or {}).get("grade") or {}
+    judged = str(grade.get("word", "audit only")) if record.get("kind") == "audit" else "audit only"
+    word = str(compared.get("verdict") or "not proved") if compared else judged
     colour, headline = VERDICTS.get(
         word, ("open", "The comparison of raw and curated data did not end in a clear verdict.")
     )
@@ -63,6 +68,8 @@ def verdict(record: Record) -> dict[str, Any]:
         headline = "Raw and curated data were not compared."
     elif not compared and (record.get("dataset") or {}).get("issues") == []:
         headline = "Nothing was found."
+    elif not compared and grade.get("grave"):
+        headline = f"Grave issues, to look at before training: {words_of(grade['grave'])}."
     chart = None
     if compared and compared.get("low") is not None and compared.get("high") is not None:
         named = {str(compared.get("metric", "metric")): compared, **(compared.get("also") or {})}
@@ -92,6 +99,16 @@ def verdict(record: Record) -> dict[str, Any]:
         "chart": chart,
         "ways": ways if len(ways) > 1 else [],
     }
+
+
+def words_of(issues: Sequence[str]) -> str:
+    """Return names of issues as words.
+
+    >>> words_of(["label", "near_duplicate", "leakage"])
+    'label, near duplicate and leakage'
+    """
+    names = [str(issue).replace("_", " ") for issue in issues]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def points(difference: float) -> str:

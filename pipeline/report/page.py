@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.report import evaluation, health, judgement
+from pipeline.report import evaluation, health, judgement, profile
 from pipeline.report.stage_rows import changes
 from pipeline.report.svg import short_number
 from pipeline.report.visible import visible
@@ -25,6 +27,7 @@ class Caps(NamedTuple):
     issues: int = 60
     examples: int = 5
     clusters: int = 6
+    decisions: int = 50
     classes: int = 60
     lines: int = 60
     chars: int = 4000
@@ -34,7 +37,7 @@ _FACTS = (
     "title", "kind", "created", "seed", "command", "method", "recipe_digest", "workspace", "root", "curated",
     "rows_in", "rows_out",
 )  # fmt: skip
-_LISTS = ("guesses", "notes", "quarantine", "rounds", "planted", "next")
+_LISTS = ("guesses", "notes", "quarantine", "rounds", "planted", "next", "methods", "next_changes")
 _COMPLETE: dict[str, dict[str, Any]] = {  # what entries of these lists may lack
     "quarantine": {"file": None, "line": None, "reason": None, "raw": None},
     "rounds": {
@@ -49,17 +52,25 @@ _COMPLETE: dict[str, dict[str, Any]] = {  # what entries of these lists may lack
         k: None for k in ("fault", "planted", "found", "recall", "precision", "average_precision", "how")
     },
     "next": {"what": None, "command": None},
+    "methods": {"stage": None, "does": None, "how": None},
 }
-LEVELS = (Caps(), Caps(40, 2, 3, 40, 40, 1000), Caps(30, 1, 1, 30, 25, 240), Caps(20, 0, 0, 20, 15, 80))
+LEVELS = (
+    Caps(),
+    Caps(40, 2, 3, 25, 40, 40, 1000),
+    Caps(30, 1, 1, 10, 30, 25, 240),
+    Caps(20, 0, 0, 0, 20, 15, 80),
+)
 
 
-def render(record: Mapping[str, Any], most_bytes: int = MOST_BYTES) -> str:
-    """Return the page; examples are trimmed until it fits, and it says so.
+def render(
+    record: Mapping[str, Any], most_bytes: int = MOST_BYTES, twin: str = "report.json"
+) -> str:  # fmt: skip
+    """Return the page; examples are trimmed until it fits, and it says so. `twin` names the JSON beside it.
 
     Raises `ValueError` when even the page without examples is too big.
     """
     for level, caps in enumerate(LEVELS):
-        page = environment().get_template("template.html").render(_context(record, caps, level))
+        page = environment().get_template("template.html").render(_context(record, caps, level), twin=twin)
         if len(page.encode("utf-8")) <= most_bytes:
             return page
     raise ValueError(
@@ -92,7 +103,10 @@ def environment() -> jinja2.Environment:
         metric=judgement.metric_name,
         seconds=_number(lambda s: f"{s:.1f} s" if s >= 0.05 else "< 0.1 s"),
     )
+    script = (folder / "review.js").read_text("utf-8")
     env.globals["css"] = _markup(re.sub(r"\s+", " ", (folder / "style.css").read_text("utf-8")))
+    env.globals["script"] = _markup(script)
+    env.globals["script_hash"] = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return env
 
 
@@ -146,12 +160,18 @@ def _context(record: Mapping[str, Any], caps: Caps, level: int) -> dict[str, Any
         **plain, **lists, "caps": caps, "trimmed": level > 0, "data": data,
         "after": "as proposed" if short.get("kind") == "audit" else "curated",
         "versions": sorted(versions.items())[: caps.lines], "code_version": versions.get("assay"),
-        "verdict": judgement.verdict(short), "changes": changes(short),
+        "machine": sorted((short.get("machine") or {}).items()), "redacted": bool(short.get("redacted")),
+        "verdict": judgement.verdict(short), "changes": changes(short), "grade": data.get("grade"),
         "issues": health.issues(data, caps.issues, caps.examples),
-        "labels": health.labels(data, caps.classes),
-        "duplicates": health.duplicates(data, caps.clusters), "outliers": health.outliers(data),
-        "lengths": health.lengths(data), "evaluation": evaluation.evaluation(short, caps.classes),
-        "slices": evaluation.slices(short, caps.lines), "svg": _markup,
+        "overview": profile.overview(data, caps.lines),
+        "labels": health.labels(data, caps.classes), "decisions": profile.decisions(data, caps.decisions),
+        "duplicates": health.duplicates(data, caps.clusters),
+        "outliers": health.outliers(data, caps.examples),
+        "lengths": health.lengths(data), "text": profile.text(data),
+        "splits": profile.splits(data, short.get("points"), caps.lines),
+        "made": profile.made(data, caps.classes),
+        "evaluation": evaluation.evaluation(short, caps.classes),
+        "slices": evaluation.slices(short, caps.lines), "ledger": data.get("ledger"), "svg": _markup,
     }  # fmt: skip
 
 

@@ -2,41 +2,61 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from pipeline.dataset import SPLITS, Dataset
 from pipeline.findings import Findings
 from pipeline.modalities import modality
+from pipeline.report import drift, environment, schema
+from pipeline.report.class_health import classes_of, label_counts, precision, transitions
 from pipeline.report.clusters import duplicate_clusters
+from pipeline.report.grading import grade
 from pipeline.report.issues import (
     Rows,
     Steps,
     all_edits,
-    cell_text,
     issue_list,
     score_table,
     suggested_labels,
+    worst_examples,
 )
+from pipeline.report.label_issues import label_issues, overlapping
+from pipeline.report.made import made
+from pipeline.report.text_page import text_page
 
 if TYPE_CHECKING:
     from pipeline.auditing import Audit
 
-LENGTH_BINS, SCORE_BINS, MOST_PAIRS = 24, 20, 400
+LENGTH_BINS, SCORE_BINS, MOST_MEASURED, MOST_WORST, MOST_LEDGER = 24, 20, 20_000, 6, 12
+READ_BY_EMBEDDINGS = {"the encoder of the embeddings": 256}
 
 
-def dataset_record(raw: Dataset, curated: Dataset, steps: Sequence[tuple[str, Findings]]) -> dict[str, Any]:
+def dataset_record(
+    raw: Dataset, curated: Dataset, steps: Sequence[tuple[str, Findings]],
+    limits: Mapping[str, int] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return what the report says of the data, JSON-able and the same for the same rows and findings.
 
     `raw` and `curated` are the data before and after all steps; `steps` are (stage name, its findings) in the
-    order they were carried out. Cost: one pass over the rows and the edits; the
-    texts of at most a few hundred rows are read.
+    order they were carried out; `limits` says how many tokens each reader takes of a text. Cost: one pass
+    over the rows and the edits; at most 20,000 rows are measured, 2,000 read, and the texts of a few hundred
+    shown.
     """
     edits = all_edits(steps)
     rows = Rows(raw, curated, steps)
+    suggested = suggested_labels(steps, raw.roles.label)
+    issues = issue_list(steps, edits, rows)
+    classes = label_counts(raw, curated, edits)
+    changed = transitions(raw, edits, suggested)
+    described = schema.columns(raw)
+    measures, measured = _measured(raw)
+    copies = duplicate_clusters(edits, rows, set(curated.position))
     return {
         "modality": raw.modality,
         "found": len({e["row_id"] for e in edits if e["row_id"] is not None}),
@@ -47,13 +67,23 @@ def dataset_record(raw: Dataset, curated: Dataset, steps: Sequence[tuple[str, Fi
             {"split": s, "raw": int((raw.splits == s).sum()), "curated": int((curated.splits == s).sum())}
             for s in SPLITS
         ],
-        "issues": issue_list(steps, edits, rows),
-        "labels": _labels(raw, curated, edits),
-        "label_precision": _precision(steps),
-        "transitions": _transitions(raw, edits, suggested_labels(steps, raw.roles.label)),
-        "duplicates": duplicate_clusters(edits, rows, set(curated.position)),
-        "outliers": _outliers(steps),
-        "lengths": _lengths(raw, curated),
+        "grade": grade(issues, edits, raw.n_rows),
+        "issues": issues,
+        "columns": described,
+        "alerts": schema.alerts(raw, described, copies["rows"]),
+        "bytes": int(raw.table.nbytes),
+        "labels": classes,
+        "label_precision": precision(steps),
+        "transitions": changed,
+        "overlapping": overlapping(changed["most"], classes),
+        "label_issues": label_issues(edits, rows, suggested),
+        "duplicates": copies,
+        "outliers": _outliers(steps, edits, rows),
+        "lengths": _lengths(measures, _measured(curated)[0]),
+        "text": text_page(raw, measures, edits, limits or READ_BY_EMBEDDINGS),
+        "drift": drift.splits(raw, measures, measured, classes_of),
+        "made": made(raw, curated, steps, rows, classes_of),
+        "ledger": _ledger(edits),
     }
 
 
@@ -67,85 +97,39 @@ def audit_record(audit: Audit) -> dict[str, Any]:
     return {
         "title": "Data audit",
         "kind": "audit",
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "modality": raw.modality,
-        "versions": {"assay": __version__},
+        "versions": environment.versions(__version__),
+        "machine": environment.machine(),
+        "methods": environment.methods(s.stage.name for s in steps),
         "root": raw.fingerprint,
         "rows_in": raw.n_rows,
         "rows_out": after.n_rows,
         "guesses": list(opened.guesses),
         "notes": list(opened.notes),
         "quarantine": list(opened.quarantine),
-        "steps": [{**s.facts, "round": 1, "seconds": s.seconds, "cached": s.cached} for s in steps],
+        "steps": [
+            {**step_facts(s.facts), "round": 1, "seconds": s.seconds, "cached": s.cached} for s in steps
+        ],
         "dataset": dataset_record(raw, after, [(s.stage.name, s.findings) for s in steps]),
         **audit.facts,
     }
 
 
-def classes_of(cell: Any) -> list[str]:
-    """Return the classes a label cell names: one, several (a list), or the likeliest (a distribution).
-
-    >>> classes_of("a"), classes_of(["a", "b"]), classes_of({"a": 0.3, "b": 0.7}), classes_of(None)
-    (['a'], ['a', 'b'], ['b'], [])
-    """
-    if cell is None:
-        return []
-    if isinstance(cell, Mapping):
-        shares = {str(k): float(v) for k, v in cell.items() if v is not None}
-        return [max(sorted(shares), key=shares.__getitem__)] if shares else []
-    if isinstance(cell, list | tuple):
-        return [str(cell_text(c)) for c in cell if c is not None]
-    return [str(cell_text(cell))]
+def step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a step's facts as the report keeps them: without the metrics that have an entry a row."""
+    metrics = {k: v for k, v in (facts.get("metrics") or {}).items() if k != "suggested"}
+    return {**facts, "metrics": metrics}
 
 
-def _labels(raw: Dataset, curated: Dataset, edits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Count the classes. `noise_fraction` = rows of the class with issue `label` / its raw train rows."""
-    counts = {}
-    for name, data, mask in (("raw", raw, None), ("curated", curated, None), ("train", raw, raw.is_train)):
-        cells = data.labels if mask is None else data.labels[mask]
-        counts[name] = Counter(c for cell in cells for c in classes_of(cell))
-    doubted = {e["row_id"] for e in edits if e["issue"] == "label" and e["row_id"] in raw.position}
-    flagged = Counter(c for i in doubted for c in classes_of(raw.labels[raw.position[i]]))
-    names = sorted(counts["raw"] | counts["curated"], key=lambda c: (-counts["raw"][c], c))
-    return [
-        {
-            "class": c,
-            "raw": counts["raw"][c],
-            "curated": counts["curated"][c],
-            "train": counts["train"][c],
-            "flagged": flagged[c],
-            "noise_fraction": flagged[c] / counts["train"][c] if counts["train"][c] else None,
-        }
-        for c in names
-    ]
+def _measured(data: Dataset) -> tuple[pd.DataFrame, np.ndarray]:
+    """Measure at most 20,000 rows, evenly spaced in the order of ids; return the numbers and the places."""
+    n = min(data.n_rows, MOST_MEASURED)
+    rows = np.unique(np.linspace(0, max(data.n_rows - 1, 0), n).astype(np.int64))
+    return modality(data.modality).measure(data.content.take(pa.array(rows)).combine_chunks()), rows
 
 
-def _precision(steps: Steps) -> dict[str, Any] | None:
-    """Return what the newest label detector says of its own precision: `word`, `value`, `rests_on`."""
-    said = [f.metrics["precision"] for _, f in steps if "suggested" in f.metrics and "precision" in f.metrics]
-    return (
-        {"word": None, "value": None, "rests_on": None, **said[-1]}
-        if said and isinstance(said[-1], dict)
-        else None
-    )
-
-
-def _transitions(
-    raw: Dataset, edits: Sequence[dict[str, Any]], suggested: Mapping[str, str]
-) -> dict[str, Any]:
-    """Count given x suggested classes over the rows with issue `label`, most frequent first."""
-    doubted = {e["row_id"] for e in edits if e["issue"] == "label" and e["row_id"] in raw.position}
-    pairs = Counter(
-        (" + ".join(classes_of(raw.labels[raw.position[i]])), suggested[i]) for i in doubted if i in suggested
-    )
-    ranked = sorted(pairs.items(), key=lambda p: (-p[1], p[0]))
-    return {
-        "rows": pairs.total(),
-        "pairs": len(pairs),
-        "most": [{"given": g, "suggested": s, "rows": n} for (g, s), n in ranked[:MOST_PAIRS]],
-    }
-
-
-def _outliers(steps: Steps) -> dict[str, Any] | None:
+def _outliers(steps: Steps, edits: Sequence[dict[str, Any]], rows: Rows) -> dict[str, Any] | None:
     examined, found, threshold = score_table(steps, "outlier")
     if not examined:
         return None
@@ -157,29 +141,47 @@ def _outliers(steps: Steps) -> dict[str, Any] | None:
         "threshold": threshold,
         "examined": len(examined),
         "found": len(found),
+        "worst": worst_examples(edits, "outlier", rows, MOST_WORST),
     }
 
 
-def _lengths(raw: Dataset, curated: Dataset) -> dict[str, Any] | None:
+def _ledger(edits: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return how many edits there are and a few of every stage, as the ledger holds them."""
+    by_stage: dict[str, list[dict[str, Any]]] = {}
+    for edit in edits:
+        by_stage.setdefault(edit["stage"], []).append(edit)
+    each = max(MOST_LEDGER // max(len(by_stage), 1), 1)
+    keys = ("row_id", "stage", "issue", "action", "score", "because")
+    return {
+        "all": len(edits),
+        "rows": [
+            {k: e[k] for k in keys}
+            for of_stage in by_stage.values()
+            for e in sorted(of_stage, key=lambda e: (e["score"], e["row_id"] or ""))[:each]
+        ],
+    }
+
+
+def _lengths(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any] | None:
     """Histogram of the modality's first measure, raw and curated, on common bins, even or logarithmic."""
-    frames = [modality(d.modality).measure(d.content) for d in (raw, curated)]
-    if frames[0].empty or not len(frames[0].columns):
+    if before.empty or not len(before.columns):
         return None
-    name = str(frames[0].columns[0])
-    before, after = (frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for frame in frames)
-    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
-    both = np.concatenate([before, after])
+    name = str(before.columns[0])
+    raw, curated = (frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for frame in (before, after))
+    raw, curated = raw[np.isfinite(raw)], curated[np.isfinite(curated)]
+    both = np.concatenate([raw, curated])
     if not len(both):
         return None
     edges = _edges(both)
     return {
         "measure": name,
+        "measured": len(raw),
         "edges": [round(float(e), 6) for e in edges],
-        "raw": np.histogram(before, edges)[0].tolist(),
-        "curated": np.histogram(after, edges)[0].tolist(),
+        "raw": np.histogram(raw, edges)[0].tolist(),
+        "curated": np.histogram(curated, edges)[0].tolist(),
         "median": {
-            "raw": float(np.median(before)) if len(before) else None,
-            "curated": float(np.median(after)) if len(after) else None,
+            "raw": float(np.median(raw)) if len(raw) else None,
+            "curated": float(np.median(curated)) if len(curated) else None,
         },
     }
 

@@ -1,0 +1,70 @@
+"""How grave each issue is, and the data's grade: pass, warn or fail, with a score in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "labels": ("label", "conflicting_labels", "rare_label"),
+    "copies": ("exact_duplicate", "near_duplicate", "semantic_duplicate"),
+    "splits": ("leakage",),
+    "cells": ("malformed", "mojibake", "markup", "whitespace", "null", "too_short", "too_long", "gibberish",
+              "low_information", "mostly_missing", "wrong_language", "personal_data"),
+    "outliers": ("outlier",),
+}  # fmt: skip
+_HIGH_FROM: dict[str, float] = {  # fraction of rows from which an issue is grave
+    "leakage": 0.0, "conflicting_labels": 0.01, "label": 0.03, "null": 0.02, "personal_data": 0.02,
+    "near_duplicate": 0.1, "exact_duplicate": 0.1, "mojibake": 0.05, "non_iid": 0.0,
+}  # fmt: skip
+_USUAL_HIGH, _LOW_BELOW = 0.2, 0.01
+_INFORMS = frozenset({"augmented", "class_imbalance"})
+_ABOUT_THE_MODEL = frozenset({"underperforming_group"})
+
+
+def severity(issue: str, fraction: float, rows: int) -> str:
+    """Return high, medium or low.
+
+    High from a fraction of rows that depends on the issue (leakage: any row; labels: 3 %; conflicting labels:
+    1 %; copies: 10 %; others: 20 %); low below 1 %, and for what only informs.
+
+    >>> severity("leakage", 0.001, 1), severity("outlier", 0.02, 20), severity("too_short", 0.001, 1)
+    ('high', 'medium', 'low')
+    """
+    if issue in _INFORMS or not rows:
+        return "low"
+    if issue in _ABOUT_THE_MODEL:
+        return "medium"
+    if fraction >= _HIGH_FROM.get(issue, _USUAL_HIGH):
+        return "high"
+    return "low" if fraction < _LOW_BELOW else "medium"
+
+
+def grade(
+    issues: Sequence[Mapping[str, Any]], edits: Iterable[Mapping[str, Any]], n_rows: int
+) -> dict[str, Any]:
+    """Return `word` (pass, warn, fail), the quality score in [0, 1] and its parts.
+
+    score = share of rows without any finding that speaks against the row itself; each part is the same for
+    one family of issues. fail: an issue of high severity; warn: one of medium severity.
+    """
+    of_family: dict[str, set[str]] = {family: set() for family in FAMILIES}
+    family_of = {issue: family for family, members in FAMILIES.items() for issue in members}
+    for edit in edits:
+        family = family_of.get(edit["issue"])
+        if family and edit["row_id"] is not None:
+            of_family[family].add(edit["row_id"])
+    worst = {i["severity"] for i in issues}
+    touched = set().union(*of_family.values())
+
+    def clean(rows: set[str]) -> float:
+        return 1.0 - len(rows) / n_rows if n_rows else 1.0
+
+    return {
+        "word": "fail" if "high" in worst else "warn" if "medium" in worst else "pass",
+        "score": clean(touched),
+        "parts": [
+            {"part": family, "score": clean(rows), "rows": len(rows)} for family, rows in of_family.items()
+        ],
+        "grave": [i["issue"] for i in issues if i["severity"] == "high"],
+    }  # fmt: skip
