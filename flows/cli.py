@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows import doctor, export_commands, ledger_commands, plan_command
+from flows import doctor, export_commands, ledger_commands, plan_command, review_commands
 from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
 from flows.options import (
     DataPath,
@@ -245,6 +245,7 @@ ledger_commands.register(app)
 export_commands.register(app)
 doctor.register(app)
 plan_command.register(app)
+review_commands.register(app)
 
 
 def main() -> None:
