@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 review = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None,
     help="Let people decide about rows; what they decide outranks every stage.\n\n"
-    "  assay review serve                          decide on a local page, by keyboard\n\n"
-    "  assay review export --to csv -o review.csv  fill in decision and new_label, then import it",
+    "  assay review serve                   decide on a local page, by keyboard\n\n"
+    "  assay review export -o review.csv    for a spreadsheet; then import it",
 )  # fmt: skip
 
 Folder = Annotated[

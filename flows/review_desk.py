@@ -1,4 +1,4 @@
-"""The desk at which a person reviews: items in order, and decisions that are on disk before they are shown."""
+"""The desk at which a person reviews: items in order, and decisions, on disk before they are shown."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def read_answers(path: Path, given: Mapping[str, str]) -> list[Decision]:
     """Read any of the files that review can come back as.
 
     given : the data's label by row id, as text: the same label back means `keep`. Each person's newest answer
-    counts, then the majority; a tie goes to the newest. All votes are kept beside the decision. Raises `InputError` naming file and place.
+    counts, then the majority; a tie goes to the newest. All votes are kept beside the decision.
+    Raises `InputError` naming file and place.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file (give the file that the review came back as)")

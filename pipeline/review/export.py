@@ -91,7 +91,8 @@ def _task(found: Origin, item: Item) -> dict[str, Any]:
 def _labeling_config(choices: Sequence[str]) -> str:
     """Return the XML of the interface: its control names and choices are those of the predictions."""
     view = ET.Element("View")
-    ET.SubElement(view, "Header", value="given: $given    $issue: $because")
+    ET.SubElement(view, "Header", value="$given")
+    ET.SubElement(view, "Text", name="because", value="$because")
     ET.SubElement(view, "Text", name="text", value="$text")
     ET.SubElement(view, "Text", name="twin", value="$twin")
     label = ET.SubElement(view, "Choices", name="label", toName="text", choice="single", showInline="true")
@@ -151,8 +152,8 @@ def _settings(questions: list[dict[str, Any]]) -> dict[str, Any]:
         for name, kind in (("given", "terms"), ("issue", "terms"), ("score", "float"), ("split", "terms"))
     ]
     guidelines = "Choose the label that is right, the given one too if it is. Drop rows that do not belong."
+    distribution = {"strategy": "overlap", "min_submitted": 1}
     return {
         "guidelines": guidelines, "questions": questions, "fields": fields, "vectors": [],
-        "metadata": metadata, "allow_extra_metadata": False, "distribution": {"strategy": "overlap", "min_submitted": 1},
-        "mapping": None,
+        "metadata": metadata, "allow_extra_metadata": False, "distribution": distribution, "mapping": None,
     }  # fmt: skip

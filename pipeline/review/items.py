@@ -60,7 +60,8 @@ class Origin:
 
     def text(self, row_id: str) -> str:
         """Return a row's content as plain text."""
-        return modality(self.data.modality).show(self.data.rows([row_id])[0])
+        cells = self.data.rows([row_id])[0]
+        return modality(self.data.modality).show({c: cells[c] for c in self.data.roles.content})
 
     def given(self, row_id: str) -> str:
         """Return a row's label as text."""

@@ -33,7 +33,7 @@ class Review(Stage, frozen=True):
 
     decisions: Annotated[Path | None, NamedFile()] = Field(
         None,
-        description="CSV or Parquet with row_id, decision, new_label: what assay review import or serve wrote",
+        description="CSV or Parquet with row_id, decision, new_label: what assay review import wrote",
     )
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
