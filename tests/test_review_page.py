@@ -53,7 +53,7 @@ def folder(tmp_path):
     ]
     suggested = {"r000": "money", "r001": "money", "r002": "film"}
     found = Findings.of("label_noise", edits, metrics={"suggested": suggested})
-    step = Step(build_stage("label_noise", {}, "text"), found, data, data, None, 0.0, False)
+    step = Step(build_stage("label_noise", {}, "text"), "key", found, data, data, None, 0.0, False)
     write_tables(tmp_path / "out", data, data, [step])
     return tmp_path / "out"
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from pipeline.files import Corrupt, read_parquet, sync, write_parquet
+from pipeline.durable import sync
+from pipeline.files import Corrupt, read_parquet, write_parquet
 from pipeline.hashing import cell_json
 from pipeline.ingest import InputError
 from pipeline.review.cells import csv_text, read_csv

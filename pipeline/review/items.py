@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pipeline.dataset import Dataset, Roles
 from pipeline.files import read_parquet
+from pipeline.history import run_facts
 from pipeline.ingest import InputError
 from pipeline.modalities import modality
 from pipeline.review.decisions import label_text
@@ -78,13 +79,14 @@ def origin(source: Path | None, workspace: Path, run: int | None) -> Origin:
     if not (workspace / "runs").is_dir():
         raise NotFound(f"no run yet in {workspace} (or give the folder that assay audit left)")
     store = Store(workspace)
-    numbers = store.runs()
-    number = run if run is not None else max(numbers, default=0)
-    if number not in numbers:
-        raise NotFound(f"no run {number} in {workspace}; there are {', '.join(map(str, numbers)) or 'none'}")
-    root = store.load(store.run_facts(number)["facts"]["root"])
-    found = _of_folder(store.root / "runs" / str(number), root)
-    return replace(found, name=f"run {number}")
+    facts = run_facts(store, run)
+    folder = store.root / "runs" / str(facts["run"])
+    while not (folder / "findings.parquet").is_file():  # a run made by undo or restore found nothing itself
+        if not facts.get("of"):
+            raise NotFound(f"run {facts['run']} has no findings (give an earlier one with --run)")
+        facts = run_facts(store, facts["of"])
+        folder = store.root / "runs" / str(facts["run"])
+    return replace(_of_folder(folder, store.load(facts["root"])), name=f"run {facts['run']}")
 
 
 def items(
