@@ -146,6 +146,10 @@ def test_the_csv_has_the_columns_that_were_promised(found, few, tmp_path):
     rows = [row for _, row in read_csv(tmp_path / "r.csv")]
     assert tuple(rows[0]) == CSV_COLUMNS and [r["text"] for r in rows] == [i.text for i in few]
     assert rows[0]["decision"] == rows[0]["new_label"] == "" and read_decisions(tmp_path / "r.csv") == []
+    export_csv(found, few, tmp_path / "r.csv")
+    decisions_file(tmp_path / "r.csv", ("r000", "keep"))
+    with pytest.raises(RecipeError, match="1 rows are decided in it"):
+        export_csv(found, few, tmp_path / "r.csv")
 
 
 def test_label_studio_predictions_fit_the_labeling_config(found, few, tmp_path):

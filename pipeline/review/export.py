@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.ingest import InputError
+from pipeline.recipe import RecipeError
 from pipeline.review.cells import csv_text
+from pipeline.review.decisions import read_decisions
 from pipeline.review.items import Item, Origin
 
 CSV_COLUMNS = ("row_id", "split", "given_label", "suggested_label", "issue", "score", "text", "decision",
@@ -26,6 +28,8 @@ def export_csv(found: Origin, items: Sequence[Item], out: Path, bom: bool = Fals
          "issue": i.issue, "score": f"{i.score:.6f}", "text": i.text}
         for i in items
     ]  # fmt: skip
+    if out.exists() and (made := len(read_decisions(out))):
+        raise RecipeError(f"{out}: {made} rows are decided in it (import it, or give another file with -o)")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(csv_text(CSV_COLUMNS, rows), "utf-8-sig" if bom else "utf-8", newline="")
     return [out]
