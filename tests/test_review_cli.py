@@ -17,6 +17,8 @@ from flows.cli import app
 from flows.manners import _exit_code
 from pipeline.review.cells import csv_text, read_csv
 from pipeline.review.export import CSV_COLUMNS
+from pipeline.review.items import origin
+from pipeline.review.nearby import nearby
 from pipeline.store import Store
 
 WRONG = {"sport-train-5": "money", "sport-train-6": "money", "sport-train-7": "film", "sport-train-8": "film",
@@ -122,6 +124,14 @@ def test_decisions_apply_to_a_dataset_by_themselves(folder):
     assert "1 review_drop (drop), 1 review_keep (flag)" in done.stdout
     ids = pq.read_table(folder / "applied" / "dataset.parquet")["row_id"].to_pylist()
     assert "sport-train-1" not in ids and "sport-train-2" in ids
+
+
+def test_a_rows_neighbours_are_at_hand_where_a_stage_has_looked(folder):
+    store = Store(folder / "w")
+    found = origin(folder / "out", folder / "w", None)
+    near = nearby(found, store)("film-train-3")
+    assert len(near) == 3 and {label for _, label in near} == {"film"}
+    assert nearby(found, Store(folder / "elsewhere"))("film-train-3") == []
 
 
 def test_unknown_rows_are_listed_and_nothing_is_written(folder):
