@@ -46,7 +46,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     @property
     def digest(self) -> str:
         """Return 32 hex digits over everything that is asked for."""
-        stages_text = [(s.name, s.key_text) for s in self.stages]
+        stages_text = [(s.name, s.key_settings) for s in self.stages]
         text = self.model_copy(update={"stages": ()}).model_dump_json() + repr(stages_text)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
