@@ -24,6 +24,7 @@ from pipeline.code import code_digest
 from pipeline.dataset import Dataset
 from pipeline.progress import counted
 from pipeline.recipe import Recipe
+from pipeline.review.veto import rescored
 from pipeline.run import Call, Step, curate, directly, policy_only, replay
 from pipeline.signals.engine import Engine, Given
 from pipeline.source import Opened, open_data
@@ -80,7 +81,8 @@ def improve(
 
     Each round starts from the root snapshot plus the accepted edits; its stages' settings come from the
     recipe and from the evaluation of the round before. A round shown to be harmful on validation keeps only
-    its policy edits. The test split is scored once, at the end, for raw and curated.
+    its policy edits. Held-out labels that people corrected hold for raw too. The test split is scored once,
+    at the end, for raw and curated.
 
     blank_evaluation : hide the evaluation from the next round; what the loop's own tests compare with.
     """
@@ -103,6 +105,7 @@ def improve(
             log(f"round {number}: {line}")
         base = replay(root, [step for _, step in accepted])
         steps = curate(base, wanted, engine, store, call)
+        raw = rescored(root, [*(step for _, step in accepted), *steps])
         turn = Round(number, tuple(wanted), changes, steps)
         rounds.append(turn)
         log(f"round {number}: training and evaluating {turn.curated.n_rows:,} rows")
@@ -110,7 +113,7 @@ def improve(
             f"evaluate round {number}", judge, turn.curated, screen, engine, store, recipe.seed
         )
         turn.comparison = call(
-            f"compare round {number}", compare_by_probe, root, turn.curated, screen, engine, store,
+            f"compare round {number}", compare_by_probe, raw, turn.curated, screen, engine, store,
             "validation", recipe.loop.replicates, recipe.seed,
         )  # fmt: skip
         turn.accepted, turn.because = _verdict(turn.comparison, recipe)
@@ -125,7 +128,8 @@ def improve(
             learnt = call(name, learn_signals, turn.curated, screen, engine, store, recipe.seed)
             engine.bring(learnt)
     log(f"scoring the test split once: raw and curated, {training.method}")
-    final = call("final", _final, root, curated, training, screen, engine, store, recipe)
+    raw = rescored(root, [step for _, step in applied])
+    final = call("final", _final, raw, curated, training, screen, engine, store, recipe)
     folder, key = Path(final["model_folder"]), run_key(recipe, root)
     return Outcome(recipe, training, opened, rounds, curated, applied, final, folder, key)
 

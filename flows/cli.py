@@ -14,6 +14,7 @@ from flows import (
     ledger_commands,
     plan_command,
     report_commands,
+    review_commands,
     start_commands,
 )
 from flows.complete import run_numbers, variants
@@ -158,6 +159,7 @@ export_commands.register(app)
 doctor.register(app)
 plan_command.register(app)
 report_commands.register(app)
+review_commands.register(app)
 
 
 def main() -> None:

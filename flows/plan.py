@@ -14,6 +14,7 @@ from pipeline.hashing import content_keys
 from pipeline.ingest.source import files_of
 from pipeline.keys import why_computed
 from pipeline.recipe import Recipe, load_recipe, with_options
+from pipeline.review.veto import NO_VETOES
 from pipeline.run import step_key
 from pipeline.signals import signals as known_signals
 from pipeline.signals.engine import Engine
@@ -67,7 +68,7 @@ def _stages(
     A stage's key needs the rows that the stage before left, so what comes after a stage that is yet to run is
     unknown (None), not absent.
     """
-    out, data = [], root
+    out, data, vetoes = [], root, NO_VETOES
     for stage in wanted:
         needs = _all_needs(stage.needs)
         facts: dict[str, Any] = {
@@ -76,11 +77,12 @@ def _stages(
         }  # fmt: skip
         if store is not None and data is not None:
             engine = Engine(plan.signals, store)
-            key = step_key(data, with_options(stage, data.modality), engine)
+            key = step_key(data, with_options(stage, data.modality), engine, vetoes)
             step = store.load_step(key.digest)
             missing = {name: _missing_rows(name, data, engine, store) for name in needs}
             facts |= {"done": step is not None, "rows_in": data.n_rows, "signals": missing}
             facts["because"] = None if step else why_computed(store.root / "steps", key)
+            vetoes = vetoes.and_of(step[0]) if step and stage.touches == "human" else vetoes
             data = None if step is None else _after(step[1]["after"], data, store)
         out.append(facts)
     return out

@@ -22,6 +22,8 @@ def register_stages(app: typer.Typer) -> None:
     """Give every stage file a command; its help is the file's first line, read without importing it."""
     folder = Path(__file__).parent.parent / "pipeline" / "stages"
     for info in pkgutil.iter_modules([str(folder)]):
+        if info.name == "review":  # has commands of its own, see `flows.review_commands`
+            continue
         line = first_line((folder / f"{info.name}.py").read_text("utf-8"))
         app.command(info.name.replace("_", "-"), help=line, rich_help_panel=STAGES)(_stage_command(info.name))
 

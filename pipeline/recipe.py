@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from pipeline.modalities import modality, modality_names
+from pipeline.named_files import anchored, missing_files
 from pipeline.recipe_data import Data, Source
 from pipeline.recipe_faults import locate, meant, nearest, validate
 from pipeline.recipe_text import RecipeError, one_line, override, parse_value, put, read_toml
@@ -45,7 +46,7 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     @property
     def digest(self) -> str:
         """Return 32 hex digits over everything that is asked for."""
-        stages_text = [(s.name, s.model_dump_json()) for s in self.stages]
+        stages_text = [(s.name, s.key_settings) for s in self.stages]
         text = self.model_copy(update={"stages": ()}).model_dump_json() + repr(stages_text)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -60,7 +61,7 @@ def load_recipe(
 ) -> Recipe:
     """Read a recipe. `overrides` are KEY=VALUE (`duplicates.threshold=0.9`, `loop.rounds=1`).
 
-    A relative data path is relative to the recipe's folder. Raises `RecipeError` with one line a fault,
+    A relative path is relative to the recipe's folder. Raises `RecipeError` with one line a fault,
     each naming file, line, key and what was meant.
     """
     path = Path(path)
@@ -87,7 +88,7 @@ def build_recipe(
     if not isinstance(listed, list):
         faults.append("stages\0should be a list: write [[stages]] above each stage")
         listed = []
-    built = [_stage(entry, i, named, faults, places) for i, entry in enumerate(listed)]
+    built = [_stage(entry, i, named, faults, places, base) for i, entry in enumerate(listed)]
     ranks = [(ORDER.index(s.name), s.name) for s in built if s is not None and s.name in ORDER]
     if ranks != sorted(ranks):
         yours = ", ".join(name for _, name in ranks)
@@ -145,6 +146,7 @@ def _stage(
     modality_name: str | None,
     faults: list[str],
     places: Mapping[str, str] | None = None,
+    base: Path = Path(),
 ) -> Stage | None:
     at = f"stages[{i}]" if i is not None else str(entry.get("use"))
     known = ", ".join(stages())
@@ -175,7 +177,8 @@ def _stage(
     if "options" in settings:
         faults.append(f"{at}.options\0unknown key; write [stages.<modality>]")
         return None
-    stage = validate(stages()[name], settings, (at,), faults, places)
+    stage = validate(stages()[name], anchored(stages()[name], settings, base), (at,), faults, places)
+    faults += [f"{at}.{setting}\0{path}: no such file" for setting, path in missing_files(stage)]
     return None if stage is None else stage.model_copy(update={"options": options})
 
 

@@ -15,6 +15,7 @@ from pipeline.findings import Findings
 from pipeline.keys import Key
 from pipeline.progress import counted
 from pipeline.recipe import with_options
+from pipeline.review.veto import NO_VETOES, Vetoes
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable, Stage
 from pipeline.store import Store
@@ -68,14 +69,21 @@ class Step:
         }  # fmt: skip
 
 
-def run_stage(data: Dataset, stage: Stage, engine: Engine | None = None, store: Store | None = None) -> Step:
-    """Find and apply. With a store, a step that was done before is read back and nothing is computed.
+def run_stage(
+    data: Dataset,
+    stage: Stage,
+    engine: Engine | None = None,
+    store: Store | None = None,
+    vetoes: Vetoes = NO_VETOES,
+) -> Step:
+    """Find and apply, less what people vetoed.
 
+    With a store, a step that was done before is read back and nothing is computed.
     Only `NotApplicable` is caught; it is recorded as *skipped: why*.
     """
     engine = engine or Engine()
     stage = with_options(stage, data.modality)
-    key = step_key(data, stage, engine)
+    key = step_key(data, stage, engine, vetoes)
     started = time.perf_counter()
     if store and (known := store.load_step(key.digest)):
         findings, facts = known
@@ -89,7 +97,7 @@ def run_stage(data: Dataset, stage: Stage, engine: Engine | None = None, store: 
         findings = stage.find(data.roots, engine.signals(data))
     except NotApplicable as why:
         findings, skipped = Findings.of(stage.name), str(why)
-    findings = _without_rows_made_before(data, findings)
+    findings = vetoes.over(stage.name, _without_rows_made_before(data, findings), data.roles.label)
     after = apply(data, findings, stage.touches)
     seconds = time.perf_counter() - started
     step = Step(stage, key.digest, findings, data, after, skipped, seconds, cached=False)
@@ -107,12 +115,13 @@ def _without_rows_made_before(data: Dataset, findings: Findings) -> Findings:
     return findings.keep([action != "add" or row_id not in data.position for row_id, action in pairs])
 
 
-def step_key(data: Dataset, stage: Stage, engine: Engine) -> Key:
-    """Return all that a step depends on: stage, settings, data, signals, code."""
+def step_key(data: Dataset, stage: Stage, engine: Engine, vetoes: Vetoes = NO_VETOES) -> Key:
+    """Return all that a step depends on: stage, settings, data, signals, vetoes, code."""
     signals = engine.signals(data)
-    code = (type(stage).__module__, f"pipeline.modalities.{data.modality}", "pipeline.slices")
+    code = (type(stage).__module__, f"pipeline.modalities.{data.modality}", "pipeline.slices",
+            "pipeline.review.veto", "pipeline.review.decisions")  # fmt: skip
     return Key(stage.name, {
-        "settings": stage.model_dump(mode="json"), "data": data.fingerprint,
+        "settings": stage.key_settings, "data": data.fingerprint, "vetoes": vetoes.digest,
         "signals": {name: signals.parts(name) for name in stage.needs}, "code": code_parts(*code),
     })  # fmt: skip
 
@@ -124,12 +133,13 @@ def curate(
     store: Store | None = None,
     call: Call = directly,
 ) -> list[Step]:
-    """Run stages one after the other, each on what the previous one left."""
+    """Run stages one after the other, each on what the previous one left; people's vetoes hold."""
     steps: list[Step] = []
-    wanted = list(stages)
+    vetoes, wanted = NO_VETOES, list(stages)
     for stage in counted("stages", wanted, len(wanted)):
         before = steps[-1].after if steps else data
-        steps.append(call(stage.name, run_stage, before, stage, engine, store))
+        steps.append(call(stage.name, run_stage, before, stage, engine, store, vetoes))
+        vetoes = vetoes.and_of(steps[-1].findings) if stage.touches == "human" else vetoes
     return steps
 
 

@@ -7,16 +7,19 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Findings
+from pipeline.named_files import key_settings, read_digests
 
 if TYPE_CHECKING:
     from pipeline.signals.engine import Signals
 
-# The order a recipe must keep; `fitness` and `review` are not in it, they may stand anywhere.
-ORDER = ("clean", "quality", "duplicates", "label_noise", "anomalies", "select", "rebalance", "augment")
+# The order a recipe must keep: people's decisions lead. `fitness` is not in it, it may stand anywhere.
+ORDER = (
+    "review", "clean", "quality", "duplicates", "label_noise", "anomalies", "select", "rebalance", "augment",
+)  # fmt: skip
 
 
 class NotApplicable(Exception):
@@ -45,6 +48,17 @@ class Stage(BaseModel, frozen=True, extra="forbid"):
     options: Any = Field(
         default=None, description="settings of this stage that belong to one modality, e.g. [stages.text]"
     )
+
+    _digests: dict[str, str] = PrivateAttr(default_factory=dict)  # of named files, as first seen
+
+    def model_post_init(self, context: Any) -> None:
+        """Take the digests of the files that the settings name."""
+        self._digests.update(read_digests(self))
+
+    @property
+    def key_settings(self) -> dict[str, Any]:
+        """All settings as plain values, for keys: the files that they name stand there by their content."""
+        return key_settings(self, self._digests)
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Say what is wrong with `data` and what to do about it. Pure: same input, same answer."""

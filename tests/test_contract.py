@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -28,6 +29,7 @@ VARIANTS: dict[str, list[dict]] = {
     "anomalies": [{}, {"action": "drop"}],
     "rebalance": [{}, {"method": "over"}, {"method": "under"}, {"min_ratio": 100}],
     "augment": [{"per_row": 2}],
+    "review": [{}, {"decisions": str(Path(__file__).with_name("review_decisions.csv"))}],
 }
 # Verbs that a stage cannot show on a modality's fixture, and why.
 EXCEPTIONS: dict[tuple[str, str, str], str] = {}  # (stage, modality, verb): none today

@@ -89,6 +89,16 @@ MEANINGS: dict[str, Meaning] = {
     "augmented": Meaning(
         "A changed copy of an existing row, added so that a class or group is better covered.",
         "It was made from the parent rows it names.", "Check that the copies still deserve their label."),
+    "review_keep": Meaning(
+        "A person looked at the row and kept it.", "By hand.", "Nothing: no stage touches it."),
+    "review_relabel": Meaning(
+        "A person looked at the row and said which label is right.", "By hand.", "Nothing: it stands."),
+    "review_drop": Meaning(
+        "A person looked at the row and said that it does not belong.", "By hand.",
+        "Nothing for train rows; held-out rows stay, since dropping them would change the test."),
+    "review_absent": Meaning(
+        "Decisions name rows that are not in the data at this point.", "Their ids were looked up.",
+        "If they were not dropped before, check that the file belongs to this data."),
 }  # fmt: skip
 
 

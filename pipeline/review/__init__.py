@@ -1,0 +1,1 @@
+"""Review by people: rows worth a look go out, decisions come back, and outrank every stage."""
