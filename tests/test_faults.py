@@ -161,7 +161,8 @@ def test_a_failure_at_any_call_leaves_the_old_state_and_the_same_call_succeeds(t
                 store.check(folder)
             assert small_commit(store) == 2 and store.head() == expected.head()
             assert contents(workspace) == contents(expected.root)
-            assert list((workspace / "tmp").iterdir()) == []
+            store.save_signal("measures", "another", pa.table({"x": [1.0]}))
+            assert list((workspace / "tmp").iterdir()) == []  # what a failed tidying left goes with a commit
         except (AssertionError, Corrupt, OSError) as error:
             violations.append((at, faults.failed, repr(error)))
     tried = len(range(1, seen.calls + 1, step))
