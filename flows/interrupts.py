@@ -12,7 +12,7 @@ import threading
 import time
 from typing import NoReturn
 
-GRACE_SECONDS = 3.0
+GRACE_SECONDS = 2.0
 MESSAGES = {
     signal.SIGINT: "interrupted; the same command goes on where it stopped",
     signal.SIGTERM: "terminated; the same command goes on where it stopped",
