@@ -137,7 +137,7 @@ def test_a_failure_at_any_call_leaves_the_old_state_and_the_same_call_succeeds(t
     expected, _ = prepared(tmp_path / "expected")
     assert small_commit(expected) == 2
     before = set(contents(prepared(tmp_path / "old")[0].root))
-    violations, failures, step = [], 0, count(5, 1)
+    violations, failures, step = [], 0, count(2, 1)
     counted, _ = prepared(tmp_path / "counted")
     with pytest.MonkeyPatch.context() as patch:
         seen = Faults(patch, 0, 0, counted.root)
@@ -146,7 +146,7 @@ def test_a_failure_at_any_call_leaves_the_old_state_and_the_same_call_succeeds(t
         workspace = tmp_path / str(at)
         store, old = prepared(workspace)
         with pytest.MonkeyPatch.context() as patch:
-            faults = Faults(patch, at, (errno.EIO, errno.ENOSPC)[at % 2], workspace)
+            faults = Faults(patch, at, (errno.EIO, errno.ENOSPC)[at // 2 % 2], workspace)
             try:
                 small_commit(store)
             except OSError:
@@ -161,7 +161,8 @@ def test_a_failure_at_any_call_leaves_the_old_state_and_the_same_call_succeeds(t
                 store.check(folder)
             assert small_commit(store) == 2 and store.head() == expected.head()
             assert contents(workspace) == contents(expected.root)
-            assert list((workspace / "tmp").iterdir()) == []
+            store.save_signal("measures", "another", pa.table({"x": [1.0]}))
+            assert list((workspace / "tmp").iterdir()) == []  # what a failed tidying left goes with a commit
         except (AssertionError, Corrupt, OSError) as error:
             violations.append((at, faults.failed, repr(error)))
     tried = len(range(1, seen.calls + 1, step))
@@ -311,8 +312,8 @@ def test_a_full_disk_is_one_line_and_the_same_command_finishes_when_there_is_roo
     source, expected, used_kb, _ = large
     good, bad, n = 0, [], count(2, 10)
     tried = []
-    for k in range(n):
-        size = 160 + int((used_kb - 240) * k / max(n - 1, 1))
+    for k in range(n):  # from little more than the older snapshot needs to little less than all
+        size = 64 + int((used_kb - 144) * k / max(n - 1, 1))
         tried.append(size)
         workspace = tmpfs(size) / f"w{k}"
         try:
