@@ -64,8 +64,8 @@ def _stages(
 ) -> list[dict[str, Any]]:
     """Return the first round's stages: settings, signals, and what the store holds.
 
-    A stage's key needs the rows that the stage before left, so what comes after a stage that is yet to run, or
-    of data that is yet to be read, is unknown (None), not absent.
+    A stage's key needs the rows that the stage before left, so what comes after a stage that is yet to run,
+    or of data that is yet to be read, is unknown (None), not absent.
     """
     out, data = [], root
     for stage in wanted:
@@ -125,7 +125,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     for i, stage in enumerate(facts["stages"]):
         settings = ", ".join(f"{k}={v}" for k, v in stage["settings"].items() if v != [])
         head = "stages" if not i else ""
-        lines.append(f"{head:9}{stage['stage']}: {_state(stage, unknown)}" + (f"; {settings}" if settings else ""))
+        told = f"; {settings}" if settings else ""
+        lines.append(f"{head:9}{stage['stage']}: {_state(stage, unknown)}{told}")
         for name, missing in stage["signals"].items():
             lines.append(f"           needs {name}: {_signal(missing, stage['done'], unknown)}")
     told = ", ".join(f"{k}={v}" for k, v in train.items() if v is not None and k != "method")
