@@ -65,15 +65,15 @@ def _stages(
 ) -> list[dict[str, Any]]:
     """Return the first round's stages: settings, signals, and what the store holds.
 
-    A stage's key needs the rows that the stage before left, so what comes after a stage that is yet to run is
-    unknown (None), not absent.
+    A stage's key needs the rows that the stage before left, so what comes after a stage that is yet to run,
+    or of data that is yet to be read, is unknown (None), not absent.
     """
     out, data, vetoes = [], root, NO_VETOES
     for stage in wanted:
         needs = _all_needs(stage.needs)
         facts: dict[str, Any] = {
             "stage": stage.name, "settings": stage.model_dump(mode="json", exclude_none=True),
-            "done": False if store is None or root is None else None, "signals": dict.fromkeys(needs),
+            "done": False if store is None else None, "signals": dict.fromkeys(needs),
         }  # fmt: skip
         if store is not None and data is not None:
             engine = Engine(plan.signals, store)
@@ -123,12 +123,14 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         lines.append(f"         {data['rows']:,} rows of {data['modality']} ({parts}), label {data['label']}")
     else:
         lines.append("         not read yet: rows, modality and splits are known once it is")
+    unknown = "depends on what the stages before leave" if data["read"] else "known once the data is read"
     for i, stage in enumerate(facts["stages"]):
         settings = ", ".join(f"{k}={v}" for k, v in stage["settings"].items() if v != [])
         head = "stages" if not i else ""
-        lines.append(f"{head:9}{stage['stage']}: {_state(stage)}" + (f"; {settings}" if settings else ""))
+        told = f"; {settings}" if settings else ""
+        lines.append(f"{head:9}{stage['stage']}: {_state(stage, unknown)}{told}")
         for name, missing in stage["signals"].items():
-            lines.append(f"           needs {name}: {_signal(missing, stage['done'])}")
+            lines.append(f"           needs {name}: {_signal(missing, stage['done'], unknown)}")
     told = ", ".join(f"{k}={v}" for k, v in train.items() if v is not None and k != "method")
     lines.append(f"train    {train['method']}: {told}")
     lines.append(
@@ -140,15 +142,15 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _state(stage: dict[str, Any]) -> str:
+def _state(stage: dict[str, Any], unknown: str) -> str:
     if stage["done"]:
         return "done before"
     if stage.get("because"):
         return f"to run ({stage['because']})"
-    return "to run" if stage["done"] is False else "depends on what the stages before leave"
+    return "to run" if stage["done"] is False else unknown
 
 
-def _signal(missing: int | None, done: bool | None) -> str:
+def _signal(missing: int | None, done: bool | None, unknown: str) -> str:
     if missing is None:
-        return "to compute" if done is False else "depends on what the stages before leave"
+        return "to compute" if done is False else unknown
     return "cached" if not missing else f"to compute for {missing:,} rows"
