@@ -6,27 +6,17 @@ import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
-from pipeline.masking import has_credentials
 from pipeline.modalities import modality, modality_names
-from pipeline.recipe_faults import locate, meant, validate
+from pipeline.recipe_faults import PathText, locate, meant, validate
 from pipeline.stage import ORDER, Stage, stages
 
 
 class RecipeError(Exception):
     """All that is wrong with a recipe, a line each."""
-
-
-def _no_credentials(path: str) -> str:
-    if has_credentials(path):
-        raise ValueError("an address with a password or token in it (keep those in environment variables)")
-    return path
-
-
-PathText = Annotated[str, AfterValidator(_no_credentials)]
 
 
 class Source(BaseModel, frozen=True, extra="forbid"):

@@ -8,11 +8,20 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
-from pipeline.masking import looks_secret, mask
+from pipeline.masking import has_credentials, looks_secret, mask
+
+
+def _no_credentials(path: str) -> str:
+    if has_credentials(path):
+        raise ValueError("an address with a password or token in it (keep those in environment variables)")
+    return path
+
+
+PathText = Annotated[str, AfterValidator(_no_credentials)]
 
 
 def validate(model: type[BaseModel], values: Any, at: tuple[str, ...], faults: list[str]) -> Any:
