@@ -41,10 +41,15 @@ class Entry:
 
     @property
     def gone(self) -> bool:
-        """Whether the process no longer exists. False when it cannot be known from this host."""
-        if self.host != platform.node():
-            return False
-        return self.boot != _boot() or _start_of(self.pid) is None or _start_of(self.pid) != self.started
+        """Whether the process, whose lock is free, no longer exists. False when it cannot be known from here.
+
+        Under the same boot it is the same kernel, so the lock has told; in a container of another name the
+        pid means another process. After another boot of the same host nothing is left.
+        """
+        same_host = self.host == platform.node()
+        if self.boot != _boot() or not same_host:
+            return same_host or bool(self.boot and self.boot == _boot())
+        return _start_of(self.pid) is None or _start_of(self.pid) != self.started
 
 
 _open: dict[str, tuple[TextIO, Path]] = {}  # this process's runs: closing a file would free its lock

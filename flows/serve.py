@@ -43,8 +43,9 @@ def serve_recipe(recipe: Path, cron: str, workspace: Path, workers: int) -> None
     mark_left_behind(workspace)
     parameters = {"recipe": str(recipe.resolve()), "workspace": str(workspace.resolve()), "workers": workers}
     improve.serve(
-        name=f"assay-{recipe.stem}", cron=cron, parameters=parameters, tags=["assay"], pause_on_shutdown=False
-    )
+        name=f"assay-{recipe.stem}", cron=cron, parameters=parameters, tags=["assay"],
+        pause_on_shutdown=False, limit=1,  # a workspace has one run at a time: the next one waits
+    )  # fmt: skip
 
 
 def check_server(address: str) -> str:

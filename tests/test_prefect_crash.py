@@ -109,7 +109,8 @@ def test_a_run_counts_as_dead_only_when_its_lock_and_its_process_are_gone(tmp_pa
     with dead(tmp_path) as found:
         assert found == []
     left_in(tmp_path, entry, run="same process, no lock")
-    left_in(tmp_path, entry, run="other host", host="elsewhere", pid=1, started=0)
+    left_in(tmp_path, entry, run="other host", host="elsewhere", boot="another boot", pid=1, started=0)
+    left_in(tmp_path, entry, run="other container", host="elsewhere")
     left_in(tmp_path, entry, run="reused pid", started=entry.started - 1)
     left_in(tmp_path, entry, run="before the reboot", boot="another boot")
     left_in(tmp_path, entry, run="locked", started=entry.started - 1)
@@ -117,7 +118,7 @@ def test_a_run_counts_as_dead_only_when_its_lock_and_its_process_are_gone(tmp_pa
     with (tmp_path / FOLDER / "locked.json").open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with dead(tmp_path) as found:
-            assert {e.run for e, _ in found} == {"reused pid", "before the reboot"}
+            assert {e.run for e, _ in found} == {"reused pid", "before the reboot", "other container"}
             with dead(tmp_path) as again:
                 assert again == []  # another start deals with them
     journal.end("live")
