@@ -153,6 +153,8 @@ def _reader(lines: Sequence[str], start: int, delimiter: str, quoting: Quoting) 
 
 def _header(file: File, cells: list[str]) -> tuple[list[str], list[str]]:
     check_width(len(cells), f"{file.name}:1")
+    if not any(cell.strip() for cell in cells):
+        raise InputError(f"{file.name}:1: no header: the first line is blank (it must name the columns)")
     names: dict[str, None] = {}
     guesses = []
     for k, cell in enumerate(cells, 1):

@@ -238,7 +238,8 @@ class Signals:
                 cache.save_rows(signal.name, row_key, table)
             known = table if known is None else pa.concat_tables([known.select(table.column_names), table])
         where = {key: i for i, key in enumerate(known["content"].to_pylist())}
-        return known.drop_columns(["content"]).take([where[k] for k in keys]).combine_chunks()
+        rows = pa.array([where[k] for k in keys], pa.int64())
+        return known.drop_columns(["content"]).take(rows).combine_chunks()
 
 
 def batches(n: int, rows: int = BATCH_ROWS) -> Iterable[slice]:

@@ -97,7 +97,7 @@ def headers() -> list[Case]:
         refused("csv: header only, no line end", file("d.csv", "text,y"), "no rows"),
         refused("csv: empty", file("d.csv", b""), "empty"),
         refused("csv: only line ends", file("d.csv", b"\n\r\n\n"), "empty"),
-        refused("csv: only spaces", file("d.csv", b"   \n  \n"), "d.csv"),
+        refused("csv: only spaces", file("d.csv", b"   \n  \n"), "d.csv:1", "no header"),
         refused(
             "csv: no such column",
             csv("text,y", "a,1"),
