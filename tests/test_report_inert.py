@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from browser import Watched, browser
-from hostile import PAYLOADS, PLACES, hostile_record
+from payloads import PAYLOADS, PLACES, hostile_record
 from promises import FOLDER, record
 from report_data import full_record
 from report_page import Page
