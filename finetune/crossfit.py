@@ -13,8 +13,9 @@ from finetune.labels import classes_of, codes, label_key, present
 from finetune.settings import Training
 from pipeline import crossfit
 from pipeline.dataset import ROW_ID, Dataset
+from pipeline.given import Given
 from pipeline.modalities import modality
-from pipeline.signals.engine import Engine, Given
+from pipeline.signals.engine import Engine
 
 if TYPE_CHECKING:
     from pipeline.signals.pred_probs import OutOfFoldProbabilities

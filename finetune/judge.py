@@ -19,8 +19,9 @@ from finetune.train import fit
 from pipeline.code import code_parts
 from pipeline.dataset import Dataset
 from pipeline.files import read_parquet, write_parquet
+from pipeline.given import Given
 from pipeline.keys import Key
-from pipeline.signals.engine import Engine, Given
+from pipeline.signals.engine import Engine
 from pipeline.store import Store
 
 MODEL, PREDICTIONS, PRED_PROBS = "model", "predictions.parquet", "pred_probs.parquet"

@@ -22,11 +22,12 @@ from finetune.settings import Training
 from pipeline.apply import apply
 from pipeline.code import code_digest
 from pipeline.dataset import Dataset
+from pipeline.given import Given
 from pipeline.progress import counted
 from pipeline.recipe import Recipe
 from pipeline.review.veto import rescored
 from pipeline.run import Call, Step, curate, directly, policy_only, replay
-from pipeline.signals.engine import Engine, Given
+from pipeline.signals.engine import Engine
 from pipeline.source import Opened, open_data
 from pipeline.stage import Stage, stages
 from pipeline.store import Store

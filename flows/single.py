@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.auditing import DETECTORS, Audit, audit_dataset
+from pipeline.given import Given
 from pipeline.outputs import summary, write_quarantine, write_tables
 from pipeline.recipe import Data, RecipeError, build_stage, parse_value, put
 from pipeline.run import Step, run_stage
-from pipeline.signals.engine import Engine, Given
+from pipeline.signals.engine import Engine
 from pipeline.source import Opened, open_plan
 from pipeline.store import Store
 

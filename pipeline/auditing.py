@@ -14,11 +14,12 @@ import pyarrow as pa
 
 from pipeline.dataset import ROW_ID, Dataset
 from pipeline.files import write_parquet
+from pipeline.given import Given
 from pipeline.hashing import cell_json
 from pipeline.outputs import issues_table, summary, write_tables
 from pipeline.recipe import Data, build_stage
 from pipeline.run import Call, Step, curate, directly
-from pipeline.signals.engine import Engine, Given
+from pipeline.signals.engine import Engine
 from pipeline.source import Opened, open_plan
 from pipeline.stage import Stage
 from pipeline.store import Store

@@ -14,6 +14,7 @@ CORE = (
     "pipeline.findings",
     "pipeline.stage",
     "pipeline.apply",
+    "pipeline.given",
     "pipeline.signals.engine",
 )
 

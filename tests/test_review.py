@@ -13,6 +13,7 @@ from promises import count, record
 
 from pipeline.brought import pred_probs_table
 from pipeline.dataset import Dataset
+from pipeline.given import Given
 from pipeline.ingest import InputError
 from pipeline.recipe import RecipeError, build_stage, load_recipe
 from pipeline.review.answers import read_answers
@@ -22,7 +23,7 @@ from pipeline.review.export import CSV_COLUMNS, DROP, export_argilla, export_csv
 from pipeline.review.items import Item, Origin
 from pipeline.review.veto import rescored
 from pipeline.run import curate, run_stage, step_key
-from pipeline.signals.engine import Engine, Given
+from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable
 from pipeline.store import Store
 

@@ -9,7 +9,8 @@ from tiny import KINDS, dataset, rows, save_tiny_encoder
 from finetune.features import features
 from finetune.settings import Training
 from finetune.train import fit, load
-from pipeline.signals.engine import Engine, Given, Signals
+from pipeline.given import Given
+from pipeline.signals.engine import Engine, Signals
 from pipeline.stage import NotApplicable
 
 

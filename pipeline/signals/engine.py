@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from pipeline.code import code_parts
 from pipeline.dataset import ROW_ID, SPLIT, WEIGHT, Dataset
-from pipeline.hashing import content_keys, hash_array
+from pipeline.given import Given
+from pipeline.hashing import content_keys
 from pipeline.modalities import Modality, modality
 from pipeline.progress import counted
 from pipeline.signals import Signal, signals
@@ -88,42 +89,6 @@ class Engine:
         if self.workers <= 1 or len(items) < 2:
             return [function(item) for item in counted(what, items, len(items))]
         return in_processes(function, items, self.workers, what)
-
-
-class Given:
-    """A signal table that was not computed here: brought by the user, or learnt in training.
-
-    It stands in for the computed one where its row ids match, and, when it has a `labels` column,
-    where the labels match too.
-    """
-
-    def __init__(self, name: str, table: pa.Table, origin: str) -> None:
-        self.name, self.table, self.origin = name, table, origin
-
-    @cached_property
-    def digest(self) -> str:
-        """Return a digest over the table."""
-        h = hashlib.sha256(self.name.encode())
-        for name in sorted(self.table.column_names):
-            h.update(name.encode())
-            hash_array(self.table[name].combine_chunks(), h)
-        return h.hexdigest()[:32]
-
-    def fits(self, data: Dataset) -> bool:
-        """Return whether every row of `data` is there, with the label it had."""
-        return self.rows_for(data) is not None
-
-    def rows_for(self, data: Dataset) -> pa.Table | None:
-        """Return the table's rows in the order of `data`, or None when a row or a label differs."""
-        where = {row_id: i for i, row_id in enumerate(self.table[ROW_ID].to_pylist())}
-        if any(i not in where for i in data.ids):
-            return None
-        rows = self.table.take([where[i] for i in data.ids])
-        if "labels" in rows.column_names and rows["labels"].to_pylist() != [
-            json.dumps(v, default=str) for v in data.labels
-        ]:
-            return None
-        return rows
 
 
 class Signals:
