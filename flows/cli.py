@@ -20,7 +20,7 @@ from flows import (
 from flows.complete import run_numbers, variants
 from flows.groups import Grouped
 from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
-from flows.options import Json, Quiet, RecipePath, Seed, Set, Workers, Workspace
+from flows.options import Json, Quiet, RecipePath, Seed, Set, WhyRerun, Workers, Workspace
 from flows.stage_commands import register_stages
 
 app = typer.Typer(
@@ -51,12 +51,12 @@ def demo(
 @app.command()
 def run(
     recipe: RecipePath, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
-    overrides: Set = None, as_json: Json = False, quiet: Quiet = False,
+    overrides: Set = None, why_rerun: WhyRerun = False, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Curate, fine-tune, evaluate and feed back, for the recipe's rounds."""
     from flows.improve import run_recipe
 
-    done = run_recipe(recipe, workspace, overrides or [], workers, progress(quiet))
+    done = run_recipe(recipe, workspace, overrides or [], workers, progress(quiet), why_rerun=why_rerun)
     result(done.facts, as_json, done.text)
 
 
@@ -64,13 +64,13 @@ def run(
 def improve(
     recipe: RecipePath, rounds: Annotated[int, typer.Option(min=1, help="further rounds")] = 1,
     workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, overrides: Set = None,
-    as_json: Json = False, quiet: Quiet = False,
+    why_rerun: WhyRerun = False, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Go on from a recipe's newest run for further rounds; earlier rounds are read back, not computed."""
     from flows.improve import further_rounds, run_recipe
 
     wanted = [*(overrides or []), further_rounds(recipe, workspace, overrides or [], rounds)]
-    done = run_recipe(recipe, workspace, wanted, workers, progress(quiet))
+    done = run_recipe(recipe, workspace, wanted, workers, progress(quiet), why_rerun=why_rerun)
     result(done.facts, as_json, done.text)
 
 

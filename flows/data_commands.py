@@ -9,7 +9,7 @@ import typer
 
 from flows.columns import Reading, spread
 from flows.manners import DEFAULT_WORKSPACE, EXIT_CODES, progress, result
-from flows.options import Json, Out, Quiet, Redact, Seed, Set, Workers, Workspace, engine_of
+from flows.options import Json, Out, Quiet, Redact, Seed, Set, WhyRerun, Workers, Workspace, engine_of
 
 
 def register(app: typer.Typer) -> None:
@@ -27,20 +27,20 @@ def audit(
         list[str] | None,
         typer.Option(metavar="CHECK", help="exit 1 if it holds: 'label>2%', 'near_duplicate>0'; repeat it"),
     ] = None,
-    redact: Redact = False, as_json: Json = False, quiet: Quiet = False,
+    redact: Redact = False, why_rerun: WhyRerun = False, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Find everything, change nothing; write tables and a quality report."""
     from flows.checks import checked, parse_checks
     from flows.single import audit_data, bring
+    from pipeline.store import Store
 
     checks = parse_checks(fail_on or [])
     log = progress(quiet)
     engine = engine_of(workspace, workers, log)
     bring(engine, pred_probs, embeddings)
     target = reading.out(out, "audit")
-    facts, plain, found = audit_data(
-        reading.plan(), target, workspace, engine, overrides or [], log, redact
-    )
+    store = Store(workspace, log if why_rerun else None)
+    facts, plain, found = audit_data(reading.plan(), target, store, engine, overrides or [], log, redact)
     if checks:
         facts["checks"] = checked(checks, found)
     result(facts, as_json, plain)

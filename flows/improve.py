@@ -31,10 +31,14 @@ def run_recipe(
     workers: int,
     log: Callable[[str], None],
     call: Call = directly,
+    why_rerun: bool = False,
 ) -> Done:
-    """Run a recipe's rounds and commit the run; a run that is already there is read back."""
+    """Run a recipe's rounds and commit the run; a run that is already there is read back.
+
+    `why_rerun` logs, for each result that is computed, what has changed since it last was.
+    """
     plan = load_recipe(recipe, overrides, Training)
-    store = Store(workspace)
+    store = Store(workspace, log if why_rerun else None)
     engine = Engine(plan.signals, store, workers, log=log)
     with store.lock():
         outcome = loop(plan, store, engine, call, log=log)

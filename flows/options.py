@@ -25,6 +25,9 @@ Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="no progress on stderr")]
 Seed = Annotated[int, typer.Option(help="of all that is drawn at random")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="folder for the results")]
+WhyRerun = Annotated[
+    bool, typer.Option("--why-rerun", help="say what has changed since a result was last computed")
+]
 Redact = Annotated[
     bool, typer.Option("--redact", help="no cell's text or value in the report; counts stay")
 ]

@@ -156,6 +156,7 @@ def apply(
 ) -> None:  # fmt: skip
     """Apply decisions to a dataset, and nothing else."""
     from flows.single import one_stage
+    from pipeline.store import Store
 
     plan = plan_of(
         data, text_column, label_column, id_column, split_column, group_column, time_column, modality
@@ -163,7 +164,8 @@ def apply(
     log = progress(quiet)
     target = out or Path("assay-out") / f"review-{Path(data).stem}"
     settings = [f"decisions={decisions}"]
-    facts, plain = one_stage("review", plan, target, workspace, engine_of(workspace, 1, log), settings, log)
+    engine = engine_of(workspace, 1, log)
+    facts, plain = one_stage("review", plan, target, Store(workspace), engine, settings, log)
     result(facts, as_json, plain)
 
 

@@ -20,11 +20,10 @@ Log = Callable[[str], None]
 
 
 def audit_data(
-    plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], log: Log,
+    plan: Data, out: Path, store: Store, engine: Engine, overrides: Sequence[str], log: Log,
     redact: bool = False,
 ) -> tuple[dict[str, Any], str, Audit]:  # fmt: skip
     """Run every detector, change nothing, write tables and report into `out`."""
-    store = Store(workspace)
     opened = _open(plan, store, log)
     settings = _settings(overrides, DETECTORS)
     stages = [build_stage(name, settings[name], opened.dataset.modality) for name in DETECTORS]
@@ -38,11 +37,10 @@ def audit_data(
 
 
 def one_stage(
-    name: str, plan: Data, out: Path | None, workspace: Path, engine: Engine, overrides: Sequence[str],
+    name: str, plan: Data, out: Path | None, store: Store, engine: Engine, overrides: Sequence[str],
     log: Log,
 ) -> tuple[dict[str, Any], str]:  # fmt: skip
     """Run one stage alone and write its output into `out`; without `out` only say what it would do."""
-    store = Store(workspace)
     opened = _open(plan, store, log)
     stage = build_stage(name, _settings(overrides, (name,), name)[name], opened.dataset.modality)
     step = run_stage(opened.dataset, stage, engine, store if out else None)

@@ -13,7 +13,7 @@ import typer
 from flows.columns import Reading, spread
 from flows.groups import STAGES
 from flows.manners import DEFAULT_WORKSPACE, progress, result
-from flows.options import Json, Out, Quiet, Set, Workers, Workspace, engine_of
+from flows.options import Json, Out, Quiet, Set, WhyRerun, Workers, Workspace, engine_of
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what it would do, write no result")]
 
@@ -43,17 +43,20 @@ def _stage_command(name: str) -> Callable[..., None]:
     @spread
     def command(
         reading: Reading, out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
-        overrides: Set = None, dry_run: DryRun = False, as_json: Json = False, quiet: Quiet = False,
+        overrides: Set = None, dry_run: DryRun = False, why_rerun: WhyRerun = False, as_json: Json = False,
+        quiet: Quiet = False,
     ) -> None:  # fmt: skip
         from flows.single import one_stage
         from pipeline.recipe import RecipeError
+        from pipeline.store import Store
 
         if dry_run and out is not None:
             raise RecipeError("--dry-run writes no result: leave out -o")
         log = progress(quiet)
         engine = engine_of(workspace, workers, log)
         target = None if dry_run else reading.out(out, name)
-        facts, plain = one_stage(name, reading.plan(), target, workspace, engine, overrides or [], log)
+        store = Store(workspace, log if why_rerun else None)
+        facts, plain = one_stage(name, reading.plan(), target, store, engine, overrides or [], log)
         result(facts, as_json, plain)
 
     return command
