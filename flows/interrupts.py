@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from flows import bars
 
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 1.0
 MESSAGES = {
     signal.SIGINT: "interrupted; the same command goes on where it stopped",
     signal.SIGTERM: "terminated; the same command goes on where it stopped",
