@@ -32,7 +32,7 @@ def call(arguments: list[str], folder: str, seconds: int) -> dict[str, Any]:
     from flows.cli import app
     from flows.manners import guarded
 
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace") for _ in range(2))
     sys.argv = ["assay", *arguments]
     os.chdir(folder)
     started, code = time.process_time(), -1
@@ -49,7 +49,13 @@ def call(arguments: list[str], folder: str, seconds: int) -> dict[str, Any]:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
     used = time.process_time() - started
-    return {"code": code, "out": out.getvalue(), "err": err.getvalue(), "seconds": used}
+    return {"code": code, "out": written(out), "err": written(err), "seconds": used}
+
+
+def written(stream: io.TextIOWrapper) -> str:
+    """Return what was written to a stream, as UTF-8."""
+    stream.flush()
+    return stream.buffer.getvalue().decode("utf-8", "replace")  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":
