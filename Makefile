@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: .venv demo test check clean
+.PHONY: .venv demo test check promises clean
 
 .venv: .venv/installed
 
@@ -21,6 +21,9 @@ test: .venv
 check: .venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+promises: .venv
+	$(BIN)/python benchmarks/promises.py
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis data/workspace assay-out
