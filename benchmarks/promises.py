@@ -114,8 +114,8 @@ def page(figures: dict) -> str:
         "| promise | a case is | passed | failed | failure rate at most | |",
         "| --- | --- | ---: | ---: | ---: | --- |", *rows, "",
         f"Made by `{figures['command']}` at commit {figures['commit']} in {figures['minutes']} minutes;",
-        f"networking: {figures['networking']}; {figures['cores']} cores of {figures['cpu']}, Python {figures['python']},",
-        f"{versions}.", "",
+        f"networking: {figures['networking']}; {figures['cores']} cores of {figures['cpu']},",
+        f"Python {figures['python']}, {versions}.", "",
     ])  # fmt: skip
 
 

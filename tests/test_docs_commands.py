@@ -26,6 +26,7 @@ PROGRAMS = ("assay", "make", "prefect", "export", "python", "pip", "uv", "uvx", 
 SKIPPED = {
     "assay demo": "takes minutes; benchmarks/demo.py runs it and keeps its figures",
     "assay serve": "runs until it is stopped; test_flows.py serves a flow",
+    "assay review serve": "runs until it is stopped; test_review_page.py works with it in a browser",
     "prefect server start": "runs until it is stopped",
     "export PREFECT_API_URL": "names a server that is not there in the tests",
     "make": "sets up an environment; what CI runs",
