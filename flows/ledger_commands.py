@@ -10,7 +10,7 @@ import typer
 from flows.manners import DEFAULT_WORKSPACE, EXIT_CODES, result, say
 from flows.options import Json, Workspace
 
-Snapshot = typer.Argument(help="a run's number, `root`, or the beginning of a fingerprint")
+WHICH = "a run's number, `root`, or the beginning of a fingerprint"
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +20,8 @@ def register(app: typer.Typer) -> None:
 
 
 def diff(
-    a: Annotated[str, Snapshot], b: Annotated[str, Snapshot],
+    one: Annotated[str, typer.Argument(metavar="FROM", help=WHICH)],
+    two: Annotated[str, typer.Argument(metavar="TO", help=WHICH)],
     workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False,
 ) -> None:  # fmt: skip
     """What is different between two snapshots: rows, cells, classes, stages, metrics."""
@@ -28,7 +29,7 @@ def diff(
     from pipeline.diff import in_words
     from pipeline.store import Store
 
-    facts = differences(Store(workspace), a, b)
+    facts = differences(Store(workspace), one, two)
     result(facts, as_json, "\n".join(in_words(facts)))
 
 
@@ -64,8 +65,9 @@ def undo(
 
 
 def restore(
-    snapshot: Annotated[str, Snapshot], workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False
-) -> None:
+    snapshot: Annotated[str, typer.Argument(metavar="SNAPSHOT", help=WHICH)],
+    workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False,
+) -> None:  # fmt: skip
     """Make a snapshot the newest one again; commits a new run, deletes nothing."""
     from pipeline.store import Store
     from pipeline.undo import restore as go_back

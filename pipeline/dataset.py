@@ -155,7 +155,7 @@ class Dataset:
 
     def rows(self, ids: Iterable[str]) -> list[dict[str, Any]]:
         """Return whole rows as mappings, in the order asked for."""
-        positions = [self.position[i] for i in ids]
+        positions = pa.array([self.position[i] for i in ids], pa.int64())
         return self.table.take(positions).to_pylist()
 
     @cached_property

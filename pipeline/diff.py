@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.dataset import ROW_ID, SPLITS, Dataset
@@ -64,8 +65,7 @@ def in_words(facts: dict[str, Any]) -> list[str]:
 def _changed(one: Dataset, two: Dataset) -> dict[str, list[str]]:
     """Return, for the rows that both have, the columns whose cells differ."""
     shared = [i for i in one.ids if i in two.position]
-    left = one.table.take([one.position[i] for i in shared])
-    right = two.table.take([two.position[i] for i in shared])
+    left, right = (d.table.take(pa.array([d.position[i] for i in shared], pa.int64())) for d in (one, two))
     out: dict[str, list[str]] = {}
     for name in sorted({*left.column_names, *right.column_names} - {ROW_ID}):
         if name not in left.column_names or name not in right.column_names:

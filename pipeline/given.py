@@ -40,7 +40,7 @@ class Given:
         where = {row_id: i for i, row_id in enumerate(self.table[ROW_ID].to_pylist())}
         if any(i not in where for i in data.ids):
             return None
-        rows = self.table.take([where[i] for i in data.ids])
+        rows = self.table.take(pa.array([where[i] for i in data.ids], pa.int64()))
         if "labels" in rows.column_names and rows["labels"].to_pylist() != [
             json.dumps(v, default=str) for v in data.labels
         ]:
