@@ -265,6 +265,8 @@ def test_the_help_of_a_stage_is_the_first_line_of_its_file():
         module = importlib.import_module(f"pipeline.stages.{name}")
         line = module.__doc__.splitlines()[0]
         assert first_line(Path(module.__file__).read_text("utf-8")) == line
+        if name == "review":
+            continue  # has commands of its own
         assert known[name.replace("_", "-")].help == line
 
 

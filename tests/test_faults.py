@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -198,7 +199,7 @@ def read_as_the_product_does(store: Store, path: Path) -> object:
     if kind == "signals":
         return store.load_signal(rest[0], "/".join(rest[1:-1]))
     if kind == "artifacts":
-        return store.artifact(Key(rest[0], {}), lambda folder: {})
+        return store.artifact(SimpleNamespace(digest=rest[0]), lambda folder: {})
     return store.run_facts(int(rest[0]))
 
 
