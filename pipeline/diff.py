@@ -7,7 +7,6 @@ from collections import Counter
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.dataset import ROW_ID, SPLITS, Dataset
 from pipeline.hashing import cell_json
@@ -70,7 +69,7 @@ def _changed(one: Dataset, two: Dataset) -> dict[str, list[str]]:
     for name in sorted({*left.column_names, *right.column_names} - {ROW_ID}):
         if name not in left.column_names or name not in right.column_names:
             there = left if name in left.column_names else right
-            places = pc.indices_nonzero(pc.is_valid(there[name])).to_pylist()
+            places = [k for k, cell in enumerate(there[name].to_pylist()) if cell is not None]
         elif left[name].equals(right[name]):
             continue
         else:

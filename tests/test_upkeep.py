@@ -139,7 +139,9 @@ def test_a_difference_adds_up_and_names_the_stages(store):
     assert "duplicates" in back["stages"] and "clean" not in back["stages"]
     nothing = diff(store, str(number), str(number))
     assert nothing["added"] == nothing["dropped"] == [] and nothing["changed"] == nothing["stages"] == {}
-    table = root.table.set_column(0, "row_id", [[f"x{i}" for i in root.ids]])
+    table = root.table.set_column(0, "row_id", [[f"x{i}" for i in root.ids]]).append_column(
+        "n", root.table["text"]
+    )
     store.save(other := type(root).of(table, root.roles, root.modality))
     assert diff(store, "root", other.fingerprint)["rows"] == [root.n_rows, root.n_rows]  # no row in common
 
