@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from browser import browser
 from conftest import _columns, text_rows
 
 from flows.review_desk import Desk
@@ -28,7 +27,6 @@ from pipeline.run import Step, run_stage
 from pipeline.store import Busy, Store
 
 ASSAY = str(Path(sys.executable).parent / "assay")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = (
     "<script>window.PWN = 1</script><img src=x onerror='window.PWN = 1'><svg onload='window.PWN = 1'>"
     "javascript:window.PWN=1 \u202egnp.exe {nonce} </div><style>*{display:none}</style>"
@@ -76,17 +74,14 @@ def server(desk):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM:
-        pytest.skip("no chromium on PATH or in $CHROMIUM")
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+def opened():
+    with browser() as found:
+        yield found
 
 
 @pytest.fixture
-def page(browser, server):
-    context = browser.new_context()
+def page(opened, server):
+    context = opened.new_context()
     page = context.new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
