@@ -98,7 +98,7 @@ def main() -> None:
         figures = measure()
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True,
                                 text=True, check=True)
-        from finetune.record import versions
+        from pipeline.report.environment import versions
         from pipeline import __version__
 
         figures |= {"command": "python benchmarks/demo.py", "commit": commit.stdout.strip(),

@@ -13,6 +13,7 @@ from loop_data import write_recipe
 from finetune.loop import improve
 from finetune.record import commit, summarize
 from finetune.settings import Training
+from pipeline.history import History
 from pipeline.ledger import why
 from pipeline.recipe import load_recipe
 from pipeline.run import replay
@@ -97,6 +98,14 @@ def test_replaying_the_accepted_edits_gives_the_curated_data(shared):
     assert replay(root, [*kept, *last.steps], rebuilt=True).fingerprint == outcome.curated.fingerprint
 
 
+def test_the_history_of_the_run_gives_the_curated_data(shared):
+    _, store, outcome, number = shared
+    history = History.of(store, number)
+    assert history.root.fingerprint == outcome.opened.dataset.fingerprint
+    assert history.curated.fingerprint == outcome.curated.fingerprint
+    assert {e.stage for e in history.entries if e.ids} >= {"duplicates", "rebalance", "augment"}
+
+
 def test_every_stage_adds_up_by_ids(shared):
     for turn in shared[2].rounds:
         for step in turn.steps:
@@ -152,6 +161,7 @@ def test_a_harmful_round_keeps_only_hygiene_edits(tmp_path, shared, monkeypatch)
     assert len(gone) == 1 and gone <= {"copy", "sport-train-0"}  # the exact copy; the outliers are back
     number = commit(outcome, shared[1])
     outliers = outcome.rounds[0].steps[1].findings.rows()
+    assert History.of(shared[1], number).curated.fingerprint == outcome.curated.fingerprint
     row_id = next(edit["row_id"] for edit in outliers if edit["action"] == "drop")
     told = "\n".join(why(shared[1], row_id, number))
     assert "proposed, not applied: dropped it as outlier" in told and "it is in the curated dataset" in told
