@@ -98,8 +98,8 @@ def main() -> None:
         figures = measure()
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True,
                                 text=True, check=True)
-        from pipeline.report.environment import versions
         from pipeline import __version__
+        from pipeline.report.environment import versions
 
         figures |= {"command": "python benchmarks/demo.py", "commit": commit.stdout.strip(),
                     "machine": _machine(), "versions": versions(__version__)}
