@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.dataset import ROW_ID, SPLITS, Dataset
 from pipeline.hashing import cell_json
-from pipeline.history import EditId, History, find
+from pipeline.history import EditId, History, find, run_facts
 from pipeline.store import Store
 from pipeline.undo import snapshot
 
@@ -28,6 +28,7 @@ def diff(store: Store, a: str, b: str) -> dict[str, Any]:
     evaluated.
     Raises `NotFound`, `Corrupt`. Cost: both snapshots in memory.
     """
+    a, b = _root_of(store, a, b), _root_of(store, b, a)
     one, two = snapshot(store, a), snapshot(store, b)
     added = [i for i in two.ids if i not in one.position]
     dropped = [i for i in one.ids if i not in two.position]
@@ -59,6 +60,12 @@ def in_words(facts: dict[str, Any]) -> list[str]:
     for name, (x, y) in facts["metrics"].items():
         lines.append(f"{name}: {x:.3f} -> {y:.3f} ({100 * (y - x):+.1f} points)")
     return lines
+
+
+def _root_of(store: Store, name: str, other: str) -> str:
+    """Return `root` as the root of the run that the other name stands for."""
+    run = find(store, other)[1] if name == "root" else None
+    return name if run is None else str(run_facts(store, run)["root"])
 
 
 def _changed(one: Dataset, two: Dataset) -> dict[str, list[str]]:

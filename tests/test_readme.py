@@ -7,23 +7,40 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
+def module(name):
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", ROOT / "benchmarks" / f"{name}.py")
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
 def test_the_figures_are_those_of_the_json_file():
-    spec = importlib.util.spec_from_file_location("benchmarks_demo", ROOT / "benchmarks" / "demo.py")
-    demo = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(demo)
+    demo = module("demo")
     block = README.split(demo.BEGIN)[1].split(demo.END)[0].strip()
     assert block == demo.table(json.loads(demo.JSON.read_text("utf-8")))
 
 
-def test_every_file_it_links_to_exists():
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
-    assert len(links) >= 4
+def test_the_page_of_promises_is_that_of_the_json_file():
+    promises = module("promises")
+    figures = json.loads(promises.JSON.read_text("utf-8"))
+    assert promises.PAGE.read_text("utf-8") == promises.page(figures)
+    assert set(figures["promises"]) == set(promises.PROMISES) and figures["networking"] == "loopback only"
+    assert figures["passed"] and all(p["failed"] == 0 for p in figures["promises"].values())
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+def test_every_file_a_page_links_to_exists(page):
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text("utf-8"))
+    assert page != "README.md" or len(links) >= 4
     for link in links:
-        assert (ROOT / link).exists(), link
+        assert (path.parent / link).exists(), link
 
 
 def test_the_stage_of_the_contributing_guide_runs(tmp_path):

@@ -134,7 +134,9 @@ def test_a_difference_adds_up_and_names_the_stages(store):
     assert set(facts["stages"]) == {"clean", "duplicates", "whim"} and "other ways" not in facts["stages"]
     assert sum(y - x for x, y in facts["classes"]["train"].values()) == facts["rows"][1] - facts["rows"][0]
     assert "dropped" in in_words(facts)[1]
-    done = undo(store, stage="duplicates", cascade=True)
+    commit_run(store, random_rows(6), [Whim(seed=2)])
+    assert diff(store, "root", str(number))["a"] == root.fingerprint  # of that run, not of the newest
+    done = undo(store, stage="duplicates", run=number, cascade=True)
     back = diff(store, str(number), str(done.run))
     assert "duplicates" in back["stages"] and "clean" not in back["stages"]
     nothing = diff(store, str(number), str(number))
@@ -143,7 +145,8 @@ def test_a_difference_adds_up_and_names_the_stages(store):
         "n", root.table["text"]
     )
     store.save(other := type(root).of(table, root.roles, root.modality))
-    assert diff(store, "root", other.fingerprint)["rows"] == [root.n_rows, root.n_rows]  # no row in common
+    rows = diff(store, root.fingerprint, other.fingerprint)["rows"]
+    assert rows == [root.n_rows, root.n_rows]  # no row in common
 
 
 def test_the_commands_go_back_and_forth(store):
