@@ -117,7 +117,7 @@ def _replicates(judged: Sequence[Judged]) -> Replicates:
 
 
 def _key(what: str, data: Dataset, training: Training, engine: Engine, seed: int, **more: Any) -> Key:
-    shared = ("finetune", "pipeline.signals", "pipeline.crossfit", "pipeline.linear")
+    shared = ("finetune", "pipeline.signals", "pipeline.slices", "pipeline.crossfit", "pipeline.linear")
     return Key(what, {
         "data": data.fingerprint, "training": training.model_dump(mode="json"), "signals": engine.settings,
         "brought": [g.digest for g in engine.given if g.name == "embeddings"], "seed": seed,

@@ -26,7 +26,7 @@ from pipeline.given import Given
 from pipeline.progress import counted
 from pipeline.recipe import Recipe
 from pipeline.review.veto import rescored
-from pipeline.run import Call, Step, curate, directly, policy_only, replay
+from pipeline.run import MISSING, Call, Step, curate, directly, policy_only, replay
 from pipeline.signals.engine import Engine
 from pipeline.source import Opened, open_data
 from pipeline.stage import Stage, stages
@@ -100,7 +100,7 @@ def improve(
     learnt: Given | None = None
     curated = root
     for number in counted("rounds", range(1, recipe.loop.rounds + 1), recipe.loop.rounds):
-        wanted, changes = next_stages(_stages(recipe), evaluation)
+        wanted, changes = next_stages(wanted_stages(recipe), evaluation)
         changes += _readers(wanted, learnt)
         for line in changes:
             log(f"round {number}: {line}")
@@ -132,6 +132,8 @@ def improve(
     raw = rescored(root, [step for _, step in applied])
     final = call("final", _final, raw, curated, training, screen, engine, store, recipe)
     folder, key = Path(final["model_folder"]), run_key(recipe, root)
+    if any(step.key.endswith(MISSING) for turn in rounds for step in turn.steps):
+        key += MISSING
     return Outcome(recipe, training, opened, rounds, curated, applied, final, folder, key)
 
 
@@ -149,7 +151,7 @@ def _readers(wanted: Sequence[Stage], learnt: Given | None) -> list[str]:
     return [f"{name} reads {learnt.name} {learnt.origin}" for name in readers]
 
 
-def _stages(recipe: Recipe) -> Sequence[Stage]:
+def wanted_stages(recipe: Recipe) -> Sequence[Stage]:
     """Return the recipe's stages; a recipe that lists none gets all, with their defaults."""
     return recipe.stages or tuple(stage() for stage in stages().values())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.feedback import next_stages
-from finetune.loop import Outcome, Round
+from finetune.loop import Outcome, Round, wanted_stages
 from finetune.weak import findings
 from pipeline.files import write_parquet
 from pipeline.findings import Findings
@@ -57,7 +57,9 @@ def summarize(store: Store, number: int) -> dict[str, Any]:
     folder = store.root / "runs" / str(number)
     text = [*facts["lines"], f"report: {folder / 'report.html'}", f"model: {folder / 'model'}",
             f"dataset: {folder / 'dataset.parquet'}",
-            f"next: assay why ROW -w {store.root}   (a row's whole life)"]  # fmt: skip
+            f"next: assay why ROW --run {number} -w {store.root}   (a row's whole life)"]  # fmt: skip
+    if (newest := store.runs()[-1]) != number:
+        text.append(f"run {newest} is newer; assay restore {number} makes this one the newest again")
     return {"run": number, "report": str(folder / "report.html"), "model": str(folder / "model"),
             "dataset": str(folder / "dataset.parquet"), "ledger": str(folder / LEDGER), "root": facts["root"],
             "curated": facts["curated"], "rounds": facts["rounds"], "stages": facts["stages"],
@@ -117,7 +119,7 @@ def _points(outcome: Outcome, store: Store) -> dict[str, Any] | None:
 def _next_changes(outcome: Outcome) -> list[str]:
     """Return what the last evaluation would change in a further round."""
     judged = outcome.rounds[-1].judged if outcome.rounds else None
-    return next_stages(outcome.recipe.stages, judged.evaluation)[1] if judged else []
+    return next_stages(wanted_stages(outcome.recipe), judged.evaluation)[1] if judged else []
 
 
 def _said_by_evaluation(outcome: Outcome) -> dict[int, Findings]:

@@ -74,7 +74,7 @@ def restore(
 
     store = Store(workspace)
     number = go_back(store, snapshot)
-    data = store.head()["snapshot"]
+    data = store.run_facts(number)["facts"]["curated"]
     rows = store.manifest(store.root / "datasets" / data)["rows"]
     place = f"{workspace}/runs/{number}/dataset.parquet"
     facts = {"run": number, "snapshot": data, "rows": rows, "dataset": place}

@@ -43,10 +43,8 @@ def report(
     path = store.root / "runs" / str(number) / "report.html"
     if not path.exists():
         facts = store.run_facts(number)["facts"]
-        raise NotFound(
-            f"run {number} came of {facts['made_by']}, was not evaluated and has no report "
-            f"(see the run it came of: assay report {facts['of']})"
-        )
+        of = f" (see the run it came of: assay report {facts['of']})" if facts["of"] else ""
+        raise NotFound(f"run {number} came of {facts['made_by']}, was not evaluated and has no report{of}")
     if redact and out is None:
         raise RecipeError(
             "--redact: a run's report is never changed; say where to write it with -o FILE.html"

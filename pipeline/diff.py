@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.dataset import ROW_ID, SPLITS, Dataset
+from pipeline.dataset import ROW_ID, SPLITS, WEIGHT, Dataset
 from pipeline.hashing import cell_json
 from pipeline.history import EditId, History, find, run_facts
 from pipeline.store import Store
@@ -28,12 +28,11 @@ def diff(store: Store, a: str, b: str) -> dict[str, Any]:
     evaluated.
     Raises `NotFound`, `Corrupt`. Cost: both snapshots in memory.
     """
-    a, b = _root_of(store, a, b), _root_of(store, b, a)
-    one, two = snapshot(store, a), snapshot(store, b)
+    places = _place(store, a, b), _place(store, b, a)
+    one, two = (snapshot(store, fingerprint) for fingerprint, _, _ in places)
     added = [i for i in two.ids if i not in one.position]
     dropped = [i for i in one.ids if i not in two.position]
     changed = _changed(one, two)
-    places = find(store, a), find(store, b)
     parts = (("added", added), ("dropped", dropped), ("changed", changed))
     about = {i: what for what, ids in parts for i in ids}
     return {
@@ -62,10 +61,10 @@ def in_words(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _root_of(store: Store, name: str, other: str) -> str:
-    """Return `root` as the root of the run that the other name stands for."""
+def _place(store: Store, name: str, other: str) -> Place:
+    """Return where a name leads; `root` is the root of the run that the other name stands for."""
     run = find(store, other)[1] if name == "root" else None
-    return name if run is None else str(run_facts(store, run)["root"])
+    return find(store, name) if run is None else (str(run_facts(store, run)["root"]), run, 0)
 
 
 def _changed(one: Dataset, two: Dataset) -> dict[str, list[str]]:
@@ -76,7 +75,8 @@ def _changed(one: Dataset, two: Dataset) -> dict[str, list[str]]:
     for name in sorted({*left.column_names, *right.column_names} - {ROW_ID}):
         if name not in left.column_names or name not in right.column_names:
             there = left if name in left.column_names else right
-            places = [k for k, cell in enumerate(there[name].to_pylist()) if cell is not None]
+            absent = (None, 1.0) if name == WEIGHT else (None,)
+            places = [k for k, cell in enumerate(there[name].to_pylist()) if cell not in absent]
         elif left[name].equals(right[name]):
             continue
         else:

@@ -6,7 +6,9 @@ root again gives the curated data, bit for bit; leaving some out is what *undo* 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -112,10 +114,10 @@ def find(store: Store, name: str) -> tuple[str, int | None, int]:
     if name == "root":
         facts = run_facts(store)
         return facts["root"], facts["run"], 0
-    if name.isdigit() and int(name) in runs:
+    if name.isdecimal() and int(name) in runs:
         facts = run_facts(store, int(name))
         return facts["curated"], int(name), len(facts["applied"])
-    if len(name) < 6:
+    if not re.fullmatch("[0-9a-f]{6,64}", name):
         raise NotFound(
             f"no snapshot {name!r}; give a run's number, root, or 6 digits or more of a fingerprint "
             "(assay snapshots lists them)"
@@ -137,9 +139,10 @@ def _on_the_way(store: Store, runs: Sequence[int], prefix: str) -> list[tuple[st
         if facts["root"].startswith(prefix):
             return [(facts["root"], number, 0)]
     for number in reversed(runs):
-        for k, data in enumerate(History.of(store, number).replay()):
-            if data.fingerprint.startswith(prefix):
-                return [(data.fingerprint, number, k)]
+        with suppress(Corrupt):  # another run's damage is none of this one's
+            for k, data in enumerate(History.of(store, number).replay()):
+                if data.fingerprint.startswith(prefix):
+                    return [(data.fingerprint, number, k)]
     return []
 
 

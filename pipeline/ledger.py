@@ -79,6 +79,8 @@ def why(store: Store, row_id: str, run: int | None = None) -> list[str]:
 
 
 def _edits_about(path: Path, row_id: str) -> list[dict[str, Any]]:
+    if not path.exists():  # a restored snapshot that no run led to
+        return []
     table = read_parquet(path)
     return table.filter(pc.equal(table["row_id"], row_id)).to_pylist()
 

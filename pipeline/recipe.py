@@ -53,7 +53,8 @@ class Recipe(BaseModel, frozen=True, extra="forbid"):
     @property
     def digest_without_rounds(self) -> str:
         """Return the same whatever the number of rounds: runs that share it are rounds of one plan."""
-        return self.model_copy(update={"loop": self.loop.model_copy(update={"rounds": 1})}).digest
+        once = self.loop.model_copy(update={"rounds": 1})
+        return self.model_copy(update={"loop": once, "data": self.data.at_home}).digest
 
 
 def load_recipe(

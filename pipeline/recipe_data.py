@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
@@ -27,6 +28,10 @@ def _path(value: str) -> str:
     if has_credentials(value):
         raise ValueError("an address with a password or token in it (keep those in environment variables)")
     return value
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).resolve()) if Path(path).exists() else path
 
 
 PathText = Annotated[str, AfterValidator(_path)]
@@ -61,6 +66,12 @@ class Data(BaseModel, frozen=True, extra="forbid"):
     validation_fraction: float = Field(0.1, ge=0, lt=1)
 
     _known_encoding = field_validator("encoding")(_encoding)
+
+    @property
+    def at_home(self) -> Data:
+        """The same with absolute paths, however they were typed."""
+        sources = tuple(s.model_copy(update={"path": _absolute(s.path)}) for s in self.sources)
+        return self.model_copy(update={"path": self.path and _absolute(self.path), "sources": sources})
 
     @field_validator("modality")
     @classmethod

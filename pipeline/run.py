@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from pipeline.apply import apply
 from pipeline.code import code_parts
 from pipeline.dataset import Dataset
+from pipeline.files import Corrupt
 from pipeline.findings import Findings
 from pipeline.keys import Key
 from pipeline.progress import counted
 from pipeline.recipe import with_options
 from pipeline.review.veto import NO_VETOES, Vetoes
 from pipeline.signals.engine import Engine
-from pipeline.stage import NotApplicable, Stage
+from pipeline.stage import Missing, NotApplicable, Stage
 from pipeline.store import Store
+from pipeline.upkeep import keep_again
 
 T = TypeVar("T")
+MISSING = "-missing"  # ends the key of a step that was skipped for want of a package: it is never read back
 
 
 class Call(Protocol):
@@ -87,24 +90,38 @@ def run_stage(
     started = time.perf_counter()
     if store and (known := store.load_step(key.digest)):
         findings, facts = known
-        after = data if facts["after"] == data.fingerprint else store.load(facts["after"])
+        after = data if facts["after"] == data.fingerprint else _left_by(store, stage, data, findings, facts)
         seconds = time.perf_counter() - started
         return Step(stage, key.digest, findings, data, after, facts["skipped"], seconds, cached=True)
     if store:
         store.explain("steps", key)
-    skipped = None
+    skipped, name = None, key.digest
     try:
         findings = stage.find(data.roots, engine.signals(data))
     except NotApplicable as why:
         findings, skipped = Findings.of(stage.name), str(why)
+        if isinstance(why, Missing):
+            name += MISSING
     findings = vetoes.over(stage.name, _without_rows_made_before(data, findings), data.roles.label)
     after = apply(data, findings, stage.touches)
     seconds = time.perf_counter() - started
-    step = Step(stage, key.digest, findings, data, after, skipped, seconds, cached=False)
+    step = Step(stage, name, findings, data, after, skipped, seconds, cached=False)
     if store:
         store.save(after)
-        store.save_step(key.digest, findings, step.facts, key)
+        store.save_step(name, findings, step.facts, key)
     return step
+
+
+def _left_by(
+    store: Store, stage: Stage, data: Dataset, findings: Findings, facts: Mapping[str, Any]
+) -> Dataset:
+    """Return the snapshot that a known step left, made again where its files are gone or damaged."""
+    try:
+        return store.load(facts["after"])
+    except Corrupt:
+        after = apply(data, findings, stage.touches)
+        keep_again(store, after)
+        return after
 
 
 def _without_rows_made_before(data: Dataset, findings: Findings) -> Findings:
@@ -119,7 +136,7 @@ def step_key(data: Dataset, stage: Stage, engine: Engine, vetoes: Vetoes = NO_VE
     """Return all that a step depends on: stage, settings, data, signals, vetoes, code."""
     signals = engine.signals(data)
     code = (type(stage).__module__, f"pipeline.modalities.{data.modality}", "pipeline.slices",
-            "pipeline.review.veto", "pipeline.review.decisions")  # fmt: skip
+            "pipeline.review")  # fmt: skip
     return Key(stage.name, {
         "settings": stage.key_settings, "data": data.fingerprint, "vetoes": vetoes.digest,
         "signals": {name: signals.parts(name) for name in stage.needs}, "code": code_parts(*code),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.code import code_parts
@@ -47,6 +48,9 @@ def open_plan(data: Data, seed: int, store: Store) -> Opened:
 
     folder, facts = store.artifact(ingest_key(data, seed), read)
     quarantine = read_parquet(folder / "quarantine.parquet").to_pylist()
+    if not (store.root / "datasets" / facts["root"]).exists():  # was damaged and deleted, as one is told
+        with TemporaryDirectory() as scratch:
+            read(Path(scratch))
     return Opened(store.load(facts["root"]), facts["guesses"], facts["notes"], quarantine)
 
 

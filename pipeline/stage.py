@@ -26,6 +26,10 @@ class NotApplicable(Exception):
     """A stage or signal cannot say anything about this dataset; the reason is recorded and shown."""
 
 
+class Missing(NotApplicable):
+    """A package or bundled model is not installed: true of today only, so it is not read back another day."""
+
+
 class Stage(BaseModel, frozen=True, extra="forbid"):
     """What every stage is.
 

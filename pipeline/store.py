@@ -151,12 +151,12 @@ class Store:
         """
         with hold(self.root, "HEAD", COMMIT_SECONDS):
             n = self.find_run(key)
-            if n is None:
+            if new := n is None:
                 n = max(self.runs(), default=0) + 1
                 facts: dict[str, Any] = {"kind": "run", "key": key, "snapshot": snapshot}
                 self._commit(Path("runs") / str(n), lambda f: facts.__setitem__("facts", write(f, n)), facts)
             newest = max(self.runs())
-            if self._pointer().get("newest", 0) < newest:
+            if new or self._pointer().get("newest", 0) < newest:
                 self._move_head({"run": newest, "snapshot": self._facts(newest)["snapshot"]})
         return n
 
@@ -221,8 +221,7 @@ class Store:
     def _used(self, folder: Path) -> dict[str, Any]:
         """Return a folder's manifest and mark the folder as used now, which gc goes by."""
         facts = self.manifest(folder)
-        with suppress(OSError):  # a workspace that may only be read is read all the same
-            os.utime(folder)
+        _touch(folder)
         return facts
 
     def folders(self) -> Iterator[Path]:
@@ -242,4 +241,11 @@ class Store:
         return facts
 
     def _commit(self, place: Path, write: Callable[[Path], Any], facts: dict[str, Any]) -> None:
-        commit(self.root, place, write, facts)
+        if (self.root / place / MANIFEST).exists():
+            return _touch(self.root / place)
+        return commit(self.root, place, write, facts)
+
+
+def _touch(folder: Path) -> None:
+    with suppress(OSError):  # a workspace that may only be read is read all the same
+        os.utime(folder)

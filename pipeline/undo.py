@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pipeline.history import Entry, History, find, run_facts, without
 from pipeline.ledger import LEDGER
 from pipeline.outputs import write_data
 from pipeline.store import NotFound, Store
+from pipeline.upkeep import keep_again
 
 
 class Depended(Exception):
@@ -57,17 +59,24 @@ def undo(
     neighbour: it was found on what that edit left. Raises `Depended` listing such edits unless `cascade`,
     and `NotFound` when nothing matches. Cost: one replay.
     """
-    facts = run_facts(store, run)
-    history = History.of(store, facts["run"])
-    chosen = _matching(history.entries, issue, stage, row)
+    with nullcontext() if dry_run else store.lock():
+        return _undo(store, (issue, stage, row), run, cascade, dry_run)
+
+
+def _undo(
+    store: Store, asked: tuple[str | None, ...], run: int | None, cascade: bool, dry_run: bool
+) -> Undone:
+    history = History.of(store, run_facts(store, run)["run"])
+    chosen = _matching(history.entries, *asked)
     if not any(chosen):
-        asked = ", ".join(f"{k} {v}" for k, v in (("rule", issue), ("stage", stage), ("row", row)) if v)
-        raise NotFound(f"run {history.number} applied no edit of {asked} ({_what_there_is(history)})")
+        what = ", ".join(f"{k} {v}" for k, v in zip(("rule", "stage", "row"), asked, strict=True) if v)
+        raise NotFound(f"run {history.number} applied no edit of {what} ({_what_there_is(history)})")
     dependents = _dependents(history.entries, chosen)
     if any(dependents) and not cascade:
         raise Depended(_list(history.entries, dependents))
     gone = [one | two for one, two in zip(chosen, dependents, strict=True)]
-    entries = tuple(_less(e, lost) for e, lost in zip(history.entries, gone, strict=True))
+    left = [(_less(entry, lost), lost) for entry, lost in zip(history.entries, gone, strict=True)]
+    entries = tuple(entry for entry, lost in left if entry.ids or not lost)
     after = replace(history, entries=entries)
     number = None if dry_run else commit(store, after, "undo")
     return Undone(
@@ -99,24 +108,15 @@ def restore(store: Store, name: str) -> int:
 
     name : as in `snapshot`; the files of a damaged one are replaced.
     """
-    _, run, n = find(store, name)
-    data = snapshot(store, name)
-    _replace_if_damaged(store, data)
-    history = History(0, data, ()) if run is None else _first(History.of(store, run), n)
-    return commit(store, history, "restore")
-
-
-def _replace_if_damaged(store: Store, data: Dataset) -> None:
-    """Keep a snapshot again whose files are damaged or gone; the damaged folder is set aside, not deleted."""
-    try:
-        store.load(data.fingerprint)
-    except Corrupt:
-        folder = store.root / "datasets" / data.fingerprint
-        if folder.exists():
-            aside = store.root / "damaged" / f"{data.fingerprint}-{len(store.runs())}"
-            aside.parent.mkdir(exist_ok=True)
-            folder.rename(aside)
-        store.save(data)
+    with store.lock():
+        _, run, n = find(store, name)
+        data = snapshot(store, name)
+        keep_again(store, data)
+        history = History(0, data, ())
+        if run is not None:
+            with suppress(Corrupt):  # its root is damaged: it stands on its own then
+                history = _first(History.of(store, run), n)
+        return commit(store, history, "restore")
 
 
 def _first(history: History, n: int) -> History:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.commit import scratch
+from pipeline.dataset import Dataset
 from pipeline.files import Corrupt
 from pipeline.store import MANIFEST, Store
 
@@ -19,6 +22,8 @@ def snapshots(store: Store) -> list[dict[str, Any]]:
         facts = store.run_facts(number)["facts"]
         parts.setdefault(facts["root"], []).append(f"root of run {number}")
         parts.setdefault(facts["curated"], []).append(f"curated by run {number}")
+    for facts in _readings(store):
+        parts.setdefault(facts["root"], []).append("data that was read")
     head = store.head().get("snapshot")
     out = []
     for folder in (p.parent for p in (store.root / "datasets").glob(f"*/{MANIFEST}")):
@@ -30,6 +35,19 @@ def snapshots(store: Store) -> list[dict[str, Any]]:
             "head": folder.name == head, "is": parts.get(folder.name, ["what one stage left"]),
         })  # fmt: skip
     return sorted(out, key=lambda s: (-s["made_seconds"], s["snapshot"]))
+
+
+def keep_again(store: Store, data: Dataset) -> None:
+    """Keep a snapshot whose files may be damaged or gone; what is damaged is set aside, not deleted."""
+    try:
+        store.load(data.fingerprint)
+    except Corrupt:
+        folder = store.root / "datasets" / data.fingerprint
+        if folder.exists():
+            aside = store.root / "damaged" / f"{data.fingerprint}-{uuid.uuid4().hex[:8]}"
+            aside.parent.mkdir(exist_ok=True)
+            folder.rename(aside)
+        store.save(data)
 
 
 def verify(store: Store) -> tuple[int, list[str]]:
@@ -103,11 +121,17 @@ def _needed(store: Store) -> set[Path]:
         facts = store.run_facts(number)["facts"]
         names |= {f"datasets/{facts['root']}", f"datasets/{facts['curated']}"}
         names |= {f"steps/{entry['key']}" for entry in facts["applied"]}
-    for manifest in (store.root / "artifacts").glob(f"*/{MANIFEST}"):
-        facts = store.manifest(manifest.parent)["facts"]
-        if "root" in facts:  # data that was read: its source may be gone by now
-            names |= {f"datasets/{facts['root']}", f"artifacts/{manifest.parent.name}"}
+    for facts in _readings(store):
+        names |= {f"datasets/{facts['root']}", f"artifacts/{facts['key']}"}
     return {store.root / name for name in names}
+
+
+def _readings(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield the facts of all data that was read: its source may be gone by now."""
+    for manifest in sorted((store.root / "artifacts").glob(f"*/{MANIFEST}")):
+        facts = store.manifest(manifest.parent)["facts"]
+        if "root" in facts:
+            yield {**facts, "key": manifest.parent.name}
 
 
 def _remove(store: Store, folder: Path) -> None:

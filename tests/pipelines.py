@@ -17,7 +17,7 @@ from pipeline.history import applied_facts
 from pipeline.ledger import LEDGER, ledger_table
 from pipeline.outputs import write_data
 from pipeline.run import Step, curate
-from pipeline.stage import Stage
+from pipeline.stage import Missing, Stage
 from pipeline.store import Store
 
 
@@ -28,8 +28,11 @@ class Whim(Stage):
     actions = ("flag", "drop", "set", "add")
     seed: int
     n: int = 8
+    needs_a_package: bool = False
 
     def find(self, data, signals):
+        if self.needs_a_package:
+            raise Missing("whimsy is not installed")
         rng = random.Random(self.seed)
         train = [row for row in data.table.to_pylist() if row["split"] == "train"]
         edits, children, taken = [], [], set()

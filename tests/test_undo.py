@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 
 import pytest
 from pipelines import Whim, commit_run, random_rows
@@ -14,7 +15,7 @@ from pipeline.history import History, find
 from pipeline.ledger import LEDGER, why
 from pipeline.recipe import build_stage
 from pipeline.stage import Stage
-from pipeline.store import NotFound, Store
+from pipeline.store import Busy, NotFound, Store
 from pipeline.undo import Depended, restore, undo
 
 
@@ -174,6 +175,42 @@ def test_restoring_a_step_in_the_middle_leaves_the_later_edits_out(chained):
     assert "is in the curated" in why(store, "r002")[-1]
     restore(store, "root")
     assert store.head()["snapshot"] == data.fingerprint
+
+
+def test_a_restored_snapshot_without_a_history_still_answers(chained):
+    store, _data, _ = chained
+    other = random_rows(9)
+    store.save(other)
+    restore(store, other.fingerprint)
+    assert "is in the curated dataset" in why(store, "r002")[-1]
+    assert store.head()["snapshot"] == other.fingerprint
+
+
+def test_another_runs_damage_stands_in_nobodys_way(chained):
+    store, data, number = chained
+    other, _ = commit_run(store, random_rows(9), [Whim(seed=1)])
+    curated = store.run_facts(other)["snapshot"]
+    shard = store.root / "datasets" / data.fingerprint / "shard-00000.parquet"
+    shard.chmod(0o644)
+    shard.write_bytes(b"damaged")
+    with pytest.raises(NotFound):
+        find(store, "fffffffff")
+    for name in (curated, str(number)):  # the second one's root is damaged, but not what it left
+        assert store.head()["run"] < restore(store, name)
+
+
+def test_head_follows_a_run_that_takes_a_deleted_ones_number(chained):
+    store, data, _number = chained
+    undone = undo(store, issue="far").run
+    shutil.rmtree(store.root / "runs" / str(undone))
+    again = restore(store, "root")
+    assert again == undone and store.head() == {"run": again, "snapshot": data.fingerprint}
+
+
+def test_undo_waits_for_nobody(chained):
+    store = chained[0]
+    with store.lock(), pytest.raises(Busy):
+        undo(store, issue="far")
 
 
 def test_a_damaged_snapshot_is_made_again_from_the_root_and_the_edits(chained):

