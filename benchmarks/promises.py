@@ -3,6 +3,7 @@
 From the repository's root, as root for the full disks and the cut network (about half an hour on two cores):
 
     python benchmarks/promises.py          runs the tests, writes promises.json and docs/promises.md
+    python benchmarks/promises.py cancel   runs only tests/test_cancel.py again and updates its lines
     python benchmarks/promises.py --page   only rewrites docs/promises.md from promises.json
 """
 
@@ -55,10 +56,10 @@ FILES = [
 ]  # fmt: skip
 
 
-def measure() -> dict:
-    """Run the promises' tests in full and return what they recorded."""
+def measure(names: list[str]) -> dict:
+    """Run the promises' tests, or those of the named files, in full and return what they recorded."""
     with tempfile.TemporaryDirectory() as folder:
-        tests = [f"tests/test_{name}.py" for name in FILES]
+        tests = [f"tests/test_{name}.py" for name in names or FILES]
         command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--timeout=3600", *tests]
         offline = os.geteuid() == 0 and shutil.which("unshare") is not None
         if offline:
@@ -67,17 +68,19 @@ def measure() -> dict:
         done = subprocess.run(command, env={**os.environ, "ASSAY_PROMISES": folder}, cwd=HERE.parent)
         found = [json.loads(p.read_text("utf-8")) for p in sorted(Path(folder).glob("*.json"))]
     minutes = round((time.monotonic() - started) / 60)
-    unknown = {f["promise"] for f in found} ^ set(PROMISES)
-    if unknown:
-        sys.exit(f"recorded or promised, not both: {', '.join(sorted(unknown))}")
     commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], text=True).strip()
+    lines = {f.pop("promise"): {**f, "commit": commit} for f in found}
+    before = json.loads(JSON.read_text("utf-8")) if names else {"minutes": minutes, "promises": {}}
+    lines = {**before["promises"], **lines}
+    if set(lines) != set(PROMISES):
+        sys.exit(f"recorded or promised, not both: {', '.join(sorted(set(lines) ^ set(PROMISES)))}")
     return {
-        "command": "python benchmarks/promises.py", "commit": commit, "minutes": minutes,
-        "passed": done.returncode == 0,
+        "command": "python benchmarks/promises.py", "minutes": before["minutes"],
+        "passed": done.returncode == 0 and not any(line["failed"] for line in lines.values()),
         "networking": "loopback only" if offline else "not cut off",
         "cpu": cpu(), "cores": os.cpu_count(), "python": platform.python_version(),
         "versions": {name: version(name) for name in VERSIONS},
-        "promises": {f.pop("promise"): f for f in found},
+        "promises": lines,
     }  # fmt: skip
 
 
@@ -99,10 +102,12 @@ def at_most(n: int) -> str:
 
 def page(figures: dict) -> str:
     """Return docs/promises.md."""
-    rows = []
+    rows: list[str] = []
+    commits: dict[str, list[str]] = {}
     for name, (promise, case) in PROMISES.items():
         found = dict(figures["promises"][name])
-        passed, failed = found.pop("passed"), found.pop("failed")
+        passed, failed, commit = found.pop("passed"), found.pop("failed"), found.pop("commit")
+        commits.setdefault(commit, []).append(name)
         rest = "; ".join(f"{k.replace('_', ' ')} {_text(v)}" for k, v in found.items() if v not in ("", None))
         rate = at_most(passed) if not failed else f"{failed / (passed + failed):.1%}"
         rows.append(f"| {promise} | {case} | {passed:,} | {failed:,} | {rate} | {rest} |")
@@ -113,7 +118,7 @@ def page(figures: dict) -> str:
         "cases, the last but one column says how large the failure rate may still be, at 95 %.", "",
         "| promise | a case is | passed | failed | failure rate at most | |",
         "| --- | --- | ---: | ---: | ---: | --- |", *rows, "",
-        f"Made by `{figures['command']}` at commit {figures['commit']} in {figures['minutes']} minutes;",
+        f"Made by `{figures['command']}` at {' and '.join(commits)} in {figures['minutes']} minutes;",
         f"networking: {figures['networking']}; {figures['cores']} cores of {figures['cpu']},",
         f"Python {figures['python']}, {versions}.", "",
     ])  # fmt: skip
@@ -127,7 +132,7 @@ def _text(value: object) -> str:
 
 if __name__ == "__main__":
     if "--page" not in sys.argv:
-        JSON.write_text(json.dumps(measure(), indent=1, sort_keys=True) + "\n", "utf-8")
+        JSON.write_text(json.dumps(measure(sys.argv[1:]), indent=1, sort_keys=True) + "\n", "utf-8")
     figures_ = json.loads(JSON.read_text("utf-8"))
     PAGE.write_text(page(figures_), "utf-8")
     sys.exit(0 if figures_["passed"] else 1)

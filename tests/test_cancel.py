@@ -34,10 +34,15 @@ def large(tmp_path_factory):
     return source, contents(folder / "out"), contents(folder / "w")
 
 
+def heed_ctrl_c() -> None:
+    """A shell's background job ignores Ctrl-C, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def begun(arguments: list[str], until, **options) -> tuple[subprocess.Popen, list[psutil.Process]]:
     """Start a command and wait until its processes satisfy `until`; return it and its children."""
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True, **options)
+                               start_new_session=True, preexec_fn=heed_ctrl_c, **options)
     me = psutil.Process(process.pid)
     while process.poll() is None and not until(me.children(recursive=True)):
         time.sleep(0.02)
