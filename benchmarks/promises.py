@@ -103,11 +103,11 @@ def at_most(n: int) -> str:
 def page(figures: dict) -> str:
     """Return docs/promises.md."""
     rows: list[str] = []
-    commits: dict[str, list[str]] = {}
+    commits: dict[str, None] = {}
     for name, (promise, case) in PROMISES.items():
         found = dict(figures["promises"][name])
         passed, failed, commit = found.pop("passed"), found.pop("failed"), found.pop("commit")
-        commits.setdefault(commit, []).append(name)
+        commits |= {commit: None}
         rest = "; ".join(f"{k.replace('_', ' ')} {_text(v)}" for k, v in found.items() if v not in ("", None))
         rate = at_most(passed) if not failed else f"{failed / (passed + failed):.1%}"
         rows.append(f"| {promise} | {case} | {passed:,} | {failed:,} | {rate} | {rest} |")
@@ -118,7 +118,7 @@ def page(figures: dict) -> str:
         "cases, the last but one column says how large the failure rate may still be, at 95 %.", "",
         "| promise | a case is | passed | failed | failure rate at most | |",
         "| --- | --- | ---: | ---: | ---: | --- |", *rows, "",
-        f"Made by `{figures['command']}` at {' and '.join(commits)} in {figures['minutes']} minutes;",
+        f"Made by `{figures['command']}` at commit {' and '.join(commits)} in {figures['minutes']} minutes;",
         f"networking: {figures['networking']}; {figures['cores']} cores of {figures['cpu']},",
         f"Python {figures['python']}, {versions}.", "",
     ])  # fmt: skip
