@@ -97,7 +97,7 @@ def at_most(n: int) -> str:
     >>> at_most(59)
     '5.0 %'
     """
-    return f"{100 * (1 - 0.05 ** (1 / n)):#.2g} %" if n > 1 else "–"
+    return f"{100 * (1 - 0.05 ** (1 / n)):.{1 if n < 1000 else 2}f} %" if n > 1 else "–"
 
 
 def page(figures: dict) -> str:
