@@ -100,7 +100,7 @@ def page(opened, server):
 def press(page, *keys):
     for key in keys:
         page.keyboard.press(key)
-    page.evaluate("() => saving")
+    page.evaluate("async () => { await new Promise(done => setTimeout(done)); await saving; }")
 
 
 def decided(server):
@@ -194,6 +194,7 @@ def test_hostile_text_is_shown_and_does_nothing(page, server):
 def test_a_server_that_ended_is_said_and_nothing_is_shown_as_decided(page, server):
     page.route("**/decide", lambda route: route.abort())
     press(page, "y")
+    page.wait_for_selector("#alarm:not([hidden])", timeout=10_000)
     assert "Not saved" in page.text_content("#alarm") and row(page) == "r000"
     assert page.text_content("#verdict") == "" and decided(server) == {}
     page.problems.clear()  # the browser reports the aborted request
