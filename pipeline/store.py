@@ -4,11 +4,10 @@
     steps/<key>/              what one stage found on one snapshot      immutable
     signals/<name>/<key>/     tables of computed signals
     artifacts/<key>/          models and their evaluations
-    runs/<n>/                 run.json, report.html, report.json
+    runs/<n>/                 ledger, curated dataset, model, evaluation, report
     HEAD                      {"run": n, "snapshot": fingerprint}
 
-How a commit is made is told in `commit`. A folder that has its final name is whole. Parquet pages carry
-checksums, and every file's SHA-256 is checked before it is read.
+A folder that has its final name is whole (see `commit`); every file's SHA-256 is checked before it is read.
 """
 
 from __future__ import annotations
