@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -47,7 +47,8 @@ class Review(Stage, frozen=True):
             raise NotApplicable(f"{what} is about a row that is here")
         absent = sorted(d.row_id for d in decided if d.row_id not in data.position)
         counts = {verb: sum(d.decision == verb for d in here) for verb in ("keep", "drop", "relabel")}
-        edits = [self._edit(data, d) for d in here]
+        labels = {label_text(label) for label in data.labels}
+        edits = [self._edit(data, d, labels) for d in here]
         return Findings.of(self.name, [*edits, *_absent(absent)], metrics={**counts, "absent": len(absent)})
 
     def _read(self, path: Path) -> list[Decision]:
@@ -55,7 +56,7 @@ class Review(Stage, frozen=True):
             raise InputError(f"{path}: changed since this run began (run again to use the new decisions)")
         return read_decisions(path)
 
-    def _edit(self, data: Dataset, one: Decision) -> Edit:
+    def _edit(self, data: Dataset, one: Decision, labels: Collection[str]) -> Edit:
         i = data.position[one.row_id]
         by = _by(one)
         if one.decision == "keep":
@@ -75,8 +76,7 @@ class Review(Stage, frozen=True):
         before = data.labels[i]
         if label_text(before) == label_text(value):
             return Edit(one.row_id, RELABEL, 1.0, "flag", f"label {one.new_label} confirmed by review: {by}")
-        known = {label_text(label) for label in data.labels}
-        new = "" if label_text(value) in known else " (no row had this label)"
+        new = "" if label_text(value) in labels else " (no row had this label)"
         because = f"relabelled by review{new}: {by}"
         return Edit(one.row_id, RELABEL, 0.0, "set", because, column, before, value)
 
