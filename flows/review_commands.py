@@ -9,23 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.columns import Reading, spread
 from flows.manners import DEFAULT_WORKSPACE, progress, result, say
-from flows.options import (
-    DataPath,
-    GroupColumn,
-    IdColumn,
-    Json,
-    LabelColumn,
-    ModalityName,
-    Out,
-    Quiet,
-    SplitColumn,
-    TextColumn,
-    TimeColumn,
-    Workspace,
-    engine_of,
-    plan_of,
-)
+from flows.options import Json, Out, Quiet, Workspace, engine_of
 
 if TYPE_CHECKING:
     from flows.review_desk import Desk
@@ -146,26 +132,19 @@ def serve(
 
 
 @review.command()
+@spread
 def apply(
-    data: DataPath,
+    reading: Reading,
     decisions: Annotated[Path, typer.Argument(metavar="DECISIONS", help="what import or serve wrote")],
-    out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, text_column: TextColumn = None,
-    label_column: LabelColumn = None, id_column: IdColumn = None, split_column: SplitColumn = None,
-    group_column: GroupColumn = None, time_column: TimeColumn = None, modality: ModalityName = None,
-    as_json: Json = False, quiet: Quiet = False,
+    out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Apply decisions to a dataset, and nothing else."""
     from flows.single import one_stage
     from pipeline.store import Store
 
-    plan = plan_of(
-        data, text_column, label_column, id_column, split_column, group_column, time_column, modality
-    )
-    log = progress(quiet)
-    target = out or Path("assay-out") / f"review-{Path(data).stem}"
-    settings = [f"decisions={decisions}"]
-    engine = engine_of(workspace, 1, log)
-    facts, plain = one_stage("review", plan, target, Store(workspace), engine, settings, log)
+    engine, settings = engine_of(workspace, 1, log := progress(quiet)), [f"decisions={decisions}"]
+    target = reading.out(out, "review")
+    facts, plain = one_stage("review", reading.plan(), target, Store(workspace), engine, settings, log)
     result(facts, as_json, plain)
 
 
