@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.hashing import cell_json
+from pipeline.hashing import cell_json, from_value_json, value_json
 
 Action = Literal["flag", "drop", "set", "add"]
 ACTIONS: tuple[Action, ...] = ("flag", "drop", "set", "add")
@@ -43,7 +43,8 @@ class Edit(NamedTuple):
     """One line of findings. `row_id` is None when it is about a column or the whole dataset.
 
     `score` is in [0, 1], cleanlab's direction: 0 = certainly bad, 1 = fine.
-    For `set`, `before` and `value` are plain cells here and JSON in the table.
+    For `set`, `before` and `value` are plain cells here and JSON in the table; bytes of `before` become their
+    digest there.
     """
 
     row_id: str | None
@@ -106,7 +107,7 @@ class Findings:
                     [cell_json(e.before) if e.action == "set" else None for e in rows], pa.large_string()
                 ),
                 pa.array(
-                    [cell_json(e.value) if e.action == "set" else None for e in rows], pa.large_string()
+                    [value_json(e.value) if e.action == "set" else None for e in rows], pa.large_string()
                 ),
                 pa.array([sorted(e.related) for e in rows], pa.large_list(pa.large_string())),
                 pa.array([e.because for e in rows], pa.large_string()),
@@ -125,7 +126,7 @@ class Findings:
         out = self.edits.to_pylist()
         for row in out:
             row["before"] = None if row["before"] is None else json.loads(row["before"])
-            row["value"] = None if row["value"] is None else json.loads(row["value"])
+            row["value"] = None if row["value"] is None else from_value_json(row["value"])
         return out
 
     def counts(self) -> dict[str, dict[str, int]]:

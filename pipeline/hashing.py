@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+# An image cell: its bytes and their digest, which ingest and apply make and which stands for the bytes.
+IMAGE = pa.struct([("sha256", pa.large_string()), ("bytes", pa.large_binary())])
 
 
 def hash_array(array: pa.Array, h: Any) -> None:
@@ -19,33 +23,31 @@ def hash_array(array: pa.Array, h: Any) -> None:
         lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
         h.update(lengths.astype("<i8").tobytes())
         hash_array(pc.list_flatten(array), h)
+    elif kind == IMAGE:
+        hash_array(pc.struct_field(array, "sha256"), h)
     elif pa.types.is_struct(kind):
         for i, field in enumerate(kind):
             h.update(field.name.encode())
             hash_array(pc.struct_field(array, i), h)
     elif pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
-        h.update(
-            pc.fill_null(pc.binary_length(array), 0).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
-        )
-        _, offsets, values = array.buffers()
-        if values is not None and len(array):
-            edges = np.frombuffer(offsets, dtype="<i8")[array.offset : array.offset + len(array) + 1]
-            filled = (
-                array
-                if not array.null_count
-                else pc.fill_null(array, "" if pa.types.is_large_string(kind) else b"")
-            )
-            if filled is not array:
-                _, offsets, values = filled.buffers()
-                edges = np.frombuffer(offsets, dtype="<i8")[filled.offset : filled.offset + len(filled) + 1]
-            if values is not None:
-                h.update(memoryview(values)[int(edges[0]) : int(edges[-1])])
+        _hash_bytes(array, h)
     elif pa.types.is_boolean(kind):
         h.update(np.packbits(pc.fill_null(array, False).to_numpy(zero_copy_only=False)).tobytes())
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
         h.update(np.ascontiguousarray(pc.fill_null(array, 0).to_numpy(zero_copy_only=False)).tobytes())
     else:  # dates, times, decimals: few and small, so their text will do
         h.update(json.dumps([str(v) for v in array.to_pylist()]).encode())
+
+
+def _hash_bytes(array: pa.Array, h: Any) -> None:
+    lengths = pc.fill_null(pc.binary_length(array), 0).to_numpy(zero_copy_only=False)
+    h.update(lengths.astype("<i8").tobytes())
+    if array.null_count:
+        array = pc.fill_null(array, "" if pa.types.is_large_string(array.type) else b"")
+    _, offsets, values = array.buffers()
+    if values is not None and len(array):
+        edges = np.frombuffer(offsets, dtype="<i8")[array.offset : array.offset + len(array) + 1]
+        h.update(memoryview(values)[int(edges[0]) : int(edges[-1])])
 
 
 def content_keys(content: pa.Table) -> list[str]:
@@ -70,6 +72,39 @@ def cell_json(value: Any) -> str:
     '{"a": null, "b": 1}'
     """
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=_cell_default)
+
+
+def value_json(value: Any) -> str:
+    """Encode a cell as JSON that `from_value_json` turns back into it, bytes included.
+
+    >>> from_value_json(value_json({"bytes": b"x", "n": 1}))
+    {'bytes': b'x', 'n': 1}
+    """
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=_value_default)
+
+
+def from_value_json(text: str) -> Any:
+    """Decode what `value_json` encoded."""
+    return json.loads(text, object_hook=_whole_bytes)
+
+
+def image_cell(body: bytes) -> dict[str, Any]:
+    """Return the image cell that holds a file's bytes.
+
+    >>> image_cell(b"")["sha256"][:8]
+    'e3b0c442'
+    """
+    return {"sha256": hashlib.sha256(body).hexdigest(), "bytes": body}
+
+
+def _value_default(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    return _cell_default(value)
+
+
+def _whole_bytes(mapping: dict[str, Any]) -> Any:
+    return base64.b64decode(mapping["base64"]) if set(mapping) == {"base64"} else mapping
 
 
 def _cell_default(value: Any) -> Any:

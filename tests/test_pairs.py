@@ -111,7 +111,11 @@ def test_clusters_are_named_by_their_first_row():
 
 def test_the_signal_reads_what_it_wrote(monkeypatch):
     sets = {"a": {1, 2}, "b": {1, 2, 3}, "c": {1, 2}, "d": {9}}
-    fake = SimpleNamespace(signature=lambda content: shingles([sets[t] for t in content["text"].to_pylist()]))
+
+    def compared(content, floor, is_train):
+        return near_pairs(shingles([sets[t] for t in content["text"].to_pylist()]), floor, is_train)
+
+    fake = SimpleNamespace(pairs=compared)
     monkeypatch.setattr(pairs, "modality", lambda name: fake)
     rows = {"row_id": ["4", "3", "2", "1"], "text": ["a", "b", "c", "d"],
             "split": ["test", "train", "test", "train"]}

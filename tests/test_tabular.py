@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.dataset import Dataset, Roles
 from pipeline.modalities import modality
+from pipeline.modalities.tabular.features import cell_sets
 from pipeline.modalities.tabular.options import TabularAugment, TabularClean
 from pipeline.signals.engine import Engine, Signals
 
@@ -87,7 +88,7 @@ class TestFeatures:
 
     def test_sets_measure_how_many_cells_agree(self):
         rows = pa.table({"a": [1.0, 1.0001, None], "b": ["x", "X ", None], "c": ["u", "v", None]})
-        sets = TABULAR.signature(rows)
+        sets = cell_sets(rows)
         one, two = (set(sets.hashes[sets.offsets[i]:sets.offsets[i + 1]].tolist()) for i in (0, 1))
         assert len(one & two) / len(one | two) == 0.5
         assert np.diff(sets.offsets).tolist() == [3, 3, 0]

@@ -17,6 +17,7 @@ from pipeline.modalities.text import tokens
 from pipeline.modalities.text.columns import buffers, joined
 from pipeline.modalities.text.options import TextAugment, TextClean, TextQuality
 from pipeline.modalities.text.repair import repair
+from pipeline.modalities.text.shingles import shingles
 from pipeline.signals.embeddings import Embeddings
 from pipeline.signals.engine import Engine, Signals
 
@@ -86,7 +87,7 @@ class TestRepair:
 class TestShingles:
     def test_equals_a_plain_python_reading(self):
         texts = [NEWS, "The cat sat on the mat, the cat sat.", "one two", "ONE, two!", "a b c"]
-        sets = TEXT.signature(table(*texts))
+        sets = shingles(table(*texts))
         words = [[w.strip(".,!:\"-()'").lower() for w in t.replace("'", " ").split()] for t in texts]
         words = [[w for w in of_text if w] for of_text in words]
         expected = [len({tuple(w[i:i + 3]) for i in range(max(len(w) - 2, 1))}) for w in words]
@@ -94,15 +95,15 @@ class TestShingles:
         assert sets.hashes[sets.offsets[2]] == sets.hashes[sets.offsets[3]]
 
     def test_hashes_are_sorted_and_unique_in_each_row(self):
-        sets = TEXT.signature(table(NEWS, NEWS * 3, " ".join(map(str, range(3000)))))
+        sets = shingles(table(NEWS, NEWS * 3, " ".join(map(str, range(3000)))))
         for start, end in zip(sets.offsets, sets.offsets[1:], strict=False):
             assert (np.diff(sets.hashes[start:end].astype(object)) > 0).all()
 
     def test_reads_slices_nulls_and_chunks_alike(self):
         whole = table("first row here", None, NEWS, "", "!?", "last one of them")
         chunked = pa.concat_tables([whole.slice(0, 2), whole.slice(2)])
-        sets, again = TEXT.signature(whole), TEXT.signature(chunked)
-        part = TEXT.signature(whole.slice(1, 3))
+        sets, again = shingles(whole), shingles(chunked)
+        part = shingles(whole.slice(1, 3))
         assert np.array_equal(sets.hashes, again.hashes)
         assert np.array_equal(part.hashes, sets.hashes[sets.offsets[1]:sets.offsets[4]])
         assert np.diff(sets.offsets).tolist()[1] == 0

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, Dataset
@@ -17,9 +18,11 @@ from pipeline.ingest import row_ids
 from pipeline.ingest.assemble import empty_labels, final_columns, final_roles
 from pipeline.ingest.folder import read_source
 from pipeline.ingest.roles import RoleNames, is_own, resolve
-from pipeline.ingest.source import InputError, Source, did_you_mean, input_digest, quarantine
+from pipeline.ingest.source import InputError, Rejected, Source, did_you_mean, input_digest, quarantine
 from pipeline.ingest.split import SplitPlan, complete, stated
 from pipeline.ingest.unify import concat
+from pipeline.modalities import Intake
+from pipeline.modalities import modality as modality_called
 
 __all__ = ["Ingested", "InputError", "RoleNames", "Source", "SplitPlan", "ingest", "input_digest"]
 
@@ -79,6 +82,13 @@ def ingest(
     else:
         ids = _own_ids(table, found.names.id, sizes, sources)
     ids = [p + i for p, i in zip(prefix, ids, strict=True)]
+    taken = modality_called(found.modality).intake(table, found.names.content)
+    found = found.with_content(taken.content)
+    table, rejected = taken.table, _unreadable(taken, sources, sizes)
+    if rejected:
+        good = [i for i in range(table.num_rows) if i not in taken.unreadable]
+        table = table.take(pa.array(good, pa.int64()))
+        ids, prefix, of_row = ([cells[i] for i in good] for cells in (ids, prefix, of_row))
     empty = empty_labels(table, found.names.label)
     columns, renamed = final_columns(table, found, where, own)
     if own:
@@ -97,9 +107,9 @@ def ingest(
     ours = [f"{old}: called {new!r} here, because the name is ours" for old, new in renamed.items()]
     return Ingested(
         dataset=data,
-        quarantine=quarantine(row for raw in raws for row in raw.rejected),
+        quarantine=quarantine([*(row for raw in raws for row in raw.rejected), *rejected]),
         guesses=[*(g for raw in raws for g in raw.guesses), *found.guesses, *ours, *told],
-        notes=[*(n for raw in raws for n in raw.notes), *mixed, *empty, *split_notes],
+        notes=[*(n for raw in raws for n in raw.notes), *mixed, *taken.notes, *empty, *split_notes],
         input_digest=digest,
     )
 
@@ -130,6 +140,19 @@ def _own_ids(table: pa.Table, name: str, sizes: Sequence[int], sources: Sequence
     for source, size in zip(sources, sizes, strict=True):
         ids += row_ids.own(table[name].slice(len(ids), size), name, source.path)
     return ids
+
+
+def _unreadable(taken: Intake, sources: Sequence[Source], sizes: Sequence[int]) -> list[Rejected]:
+    """Return the rows whose content the modality could not read, with their own file where they have one."""
+    starts = np.cumsum([0, *sizes])
+    named = next((c for c in ("file", "file_name") if c in taken.table.column_names), None)
+    out = []
+    for row, reason in sorted(taken.unreadable.items()):
+        k = int(np.searchsorted(starts, row, "right")) - 1
+        file = taken.table[named][row].as_py() if named else None
+        line = 1 if file else row - int(starts[k]) + 1
+        out.append(Rejected(str(file or sources[k].path), line, reason, ""))
+    return out
 
 
 def _prefixed(parents: pa.ChunkedArray, prefix: Sequence[str]) -> pa.Array:

@@ -44,6 +44,10 @@ class Resolved(BaseModel, frozen=True):
     modality: str
     guesses: tuple[str, ...]
 
+    def with_content(self, content: tuple[str, ...]) -> Resolved:
+        """Return the same with other content columns: those that the modality made of the ones named."""
+        return self.model_copy(update={"names": self.names.model_copy(update={"content": content})})
+
 
 def is_own(table: pa.Table) -> bool:
     """Return whether the table was written by us: it has our columns, ids are texts and parents lists."""

@@ -8,10 +8,10 @@ import pandas as pd
 from pipeline.dataset import Dataset, objects
 from pipeline.hashing import cell_json
 from pipeline.modalities import modality
-from pipeline.signals.pairs import clusters, near_pairs
+from pipeline.signals.pairs import clusters
 from pipeline.stage import NotApplicable
 
-FLOORS = (0.5, 0.7, 0.9)  # Jaccard similarity; the next one is tried when one cluster swallows too much
+FLOORS = (0.5, 0.7, 0.9)  # similarity; the next one is tried when one cluster swallows too much
 SWALLOWED_FRACTION = 0.2
 
 
@@ -19,7 +19,7 @@ def units(data: Dataset, near: bool = True) -> tuple[np.ndarray, list[str]]:
     """(n,) int64: the smallest position in each row's unit, and notes. Rows of a unit belong in one split.
 
     Units are the connected components over equal content (`Modality.identity`), near-duplicate pairs of
-    Jaccard similarity >= 0.5, and equal groups. When one near-duplicate component holds more than a fifth of
+    similarity >= 0.5, and equal groups. When one near-duplicate component holds more than a fifth of
     the rows (rows made from one template), the similarity asked for rises to 0.7, then 0.9.
     """
     kind = modality(data.modality)
@@ -32,7 +32,7 @@ def units(data: Dataset, near: bool = True) -> tuple[np.ndarray, list[str]]:
     if not near:
         return whole, []
     try:
-        pairs = near_pairs(kind.signature(data.content), FLOORS[0])
+        pairs = kind.pairs(data.content, FLOORS[0], None)
     except NotApplicable as why:
         return whole, [f"split: near copies may straddle splits: {why}"]
     for floor in FLOORS:

@@ -29,6 +29,27 @@ class Shingles(NamedTuple):
     hashes: np.ndarray  # (m,) uint64
 
 
+class Pairs(NamedTuple):
+    """Pairs of rows by position, left < right, sorted."""
+
+    left: np.ndarray  # (m,) int64
+    right: np.ndarray  # (m,) int64
+    similarity: np.ndarray  # (m,) float64 in [0, 1]
+
+
+class Intake(NamedTuple):
+    """A table whose content columns have the modality's own form.
+
+    table : the rows in the order they came, unreadable ones included. content : its content columns.
+    unreadable : position -> reason, of rows that go to quarantine. notes : what was met on the way.
+    """
+
+    table: pa.Table
+    content: tuple[str, ...]
+    unreadable: Mapping[int, str] = {}
+    notes: tuple[str, ...] = ()
+
+
 class Rule(NamedTuple):
     """A bound on a measure: outside [low, high] a row has `issue`."""
 
@@ -47,11 +68,19 @@ class Modality(Protocol):
     """
 
     name: str
+    near_copy: float  # similarity at or above which two rows are near copies, if the user names none
     stage_options: Mapping[str, type[BaseModel]]  # stage name -> model of its modality's own settings
     encoders: Mapping[str, str]  # name of an embedding encoder -> what it is
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
         """Guess the content columns among those not `taken` by a role; empty when nothing fits."""
+        ...
+
+    def intake(self, table: pa.Table, content: tuple[str, ...]) -> Intake:
+        """Bring the content columns, as they were read, into the modality's own form. Idempotent.
+
+        Content that has this form already is left as it is; so is every column that is not content.
+        """
         ...
 
     def fit(self, content: pa.Table) -> dict[str, Any]:
@@ -66,8 +95,11 @@ class Modality(Protocol):
         """(n,) of str: rows with the same string are exact copies for every practical purpose."""
         ...
 
-    def signature(self, content: pa.Table) -> Shingles:
-        """Sets whose Jaccard similarity says how near two rows are."""
+    def pairs(self, content: pa.Table, floor: float, is_train: np.ndarray | None) -> Pairs:
+        """Every two rows whose similarity, in [0, 1], is at least `floor`; see `signals.pairs.NearPairs`.
+
+        With `is_train` (n,) train-train and held-out-train pairs only, without it all with all.
+        """
         ...
 
     def embed(self, content: pa.Table, state: Mapping[str, Any], options: Mapping[str, Any]) -> np.ndarray:
@@ -98,6 +130,10 @@ class Modality(Protocol):
 
     def show(self, cells: Mapping[str, Any]) -> str:
         """Return the row as plain text for reports, not shortened, not escaped."""
+        ...
+
+    def picture(self, cells: Mapping[str, Any], side_px: int) -> bytes | None:
+        """Return the row as a small JPEG for reports, at most `side_px` a side; None where text says it."""
         ...
 
 

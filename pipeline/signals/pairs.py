@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from pipeline.dataset import Dataset
-from pipeline.modalities import Shingles, modality
+from pipeline.modalities import Pairs, Shingles, modality
 from pipeline.progress import counted
 from pipeline.signals import Signal
 
@@ -18,23 +18,12 @@ if TYPE_CHECKING:
     from pipeline.signals.engine import Engine
 
 
-class Pairs(NamedTuple):
-    """Pairs of rows by position, left < right, sorted."""
-
-    left: np.ndarray  # (m,) int64
-    right: np.ndarray  # (m,) int64
-    similarity: np.ndarray  # (m,) float64 in [0, 1]
-
-
 class NearPairs(Signal, frozen=True):
-    """Pairs of rows with J(A, B) = |A & B| / |A | B| >= floor over the modality's shingle sets.
+    """Pairs of rows whose similarity is at least `floor`, as their modality compares them.
 
-    Found by MinHash and banding (see `pipeline.minhash` for the recall: 0.996 at J = 0.5), then verified
-    exactly. Train-train and held-out-train pairs only; rows with an empty set pair with nothing. Of several
-    train rows with equal sets only the first (the representative) is paired with others; the rest are paired
-    with it, at similarity 1, so connected components are complete and m copies cost m - 1 pairs.
-
-    Cost: O(hashes x 126) time, about 1 kB of memory a row.
+    Train-train and held-out-train pairs only. Rows without content pair with nothing. Of m equal rows only
+    the first is paired with others, and the rest with it, so m copies cost m - 1 pairs. Text and tables use
+    `near_pairs`: the Jaccard similarity of sets.
     """
 
     name: ClassVar[str] = "pairs"
@@ -42,11 +31,11 @@ class NearPairs(Signal, frozen=True):
     reads: ClassVar[tuple[str, ...]] = ("split",)
     code: ClassVar[tuple[str, ...]] = ("pipeline.minhash",)
 
-    floor: float = Field(0.4, gt=0, le=1, description="Jaccard similarity below which a pair is not kept")
+    floor: float = Field(0.4, gt=0, le=1, description="similarity below which a pair is not kept")
 
     def compute(self, data: Dataset, given: Mapping[str, Any], engine: Engine) -> pa.Table:
         """Return columns left, right (positions in the order of the rows) and similarity."""
-        found = near_pairs(modality(data.modality).signature(data.content), self.floor, data.is_train)
+        found = modality(data.modality).pairs(data.content, self.floor, data.is_train)
         return pa.table({"left": pa.array(found.left, pa.int64()), "right": pa.array(found.right, pa.int64()),
                          "similarity": pa.array(found.similarity, pa.float64())})
 
@@ -56,7 +45,14 @@ class NearPairs(Signal, frozen=True):
 
 
 def near_pairs(shingles: Shingles, floor: float, is_train: np.ndarray | None = None) -> Pairs:
-    """Return the pairs with Jaccard similarity >= floor; without `is_train` all rows pair with all.
+    """Return the pairs with J(A, B) = |A & B| / |A | B| >= floor; without `is_train` all pair with all.
+
+    Found by MinHash and banding (see `pipeline.minhash` for the recall: 0.996 at J = 0.5), then verified
+    exactly. Rows with an empty set pair with nothing. Of several
+    train rows with equal sets only the first (the representative) is paired with others; the rest are paired
+    with it, at similarity 1, so connected components are complete and m copies cost m - 1 pairs.
+
+    Cost: O(hashes x 126) time, about 1 kB of memory a row.
 
     >>> sets = Shingles(np.array([0, 3, 6, 7]), np.array([1, 2, 3, 1, 2, 3, 9], np.uint64))
     >>> near_pairs(sets, 0.5)

@@ -12,18 +12,18 @@ from pydantic import Field
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.hashing import cell_json
+from pipeline.modalities import Pairs
 from pipeline.signals.engine import Signals
-from pipeline.signals.pairs import Pairs
 from pipeline.stage import Stage
 
 
 class Duplicates(Stage, frozen=True):
     """Rows that repeat another row.
 
-    Two rows are exact copies when their modality's identity is the same, near copies when the Jaccard
-    similarity of their shingles (text: word 3-grams) is at least `threshold`. In order of row id a row is
-    kept unless it copies a kept one, so every dropped row names a kept twin. A train row that copies a
-    held-out row is a leak and goes. score(i) = 1 - similarity to its most similar twin.
+    Two rows are exact copies when their modality's identity is the same, near copies when their similarity
+    (text: Jaccard, of word 3-grams) is at least `threshold`, by default the modality's `near_copy`. In order
+    of row id a row is kept unless it copies a kept one, so every dropped row names a kept twin. A train row
+    that copies a held-out row is a leak and goes. score(i) = 1 - similarity to its most similar twin.
     Broder, SEQUENCES 1997. Cost: that of `pairs`.
     """
 
@@ -32,8 +32,8 @@ class Duplicates(Stage, frozen=True):
     actions: ClassVar[tuple[Action, ...]] = ("flag", "drop")
     policy: ClassVar[tuple[str, ...]] = ("exact_duplicate", "leakage")
 
-    threshold: float = Field(
-        0.55, gt=0.4, le=1, description="Jaccard similarity at or above which rows are near copies"
+    threshold: float | None = Field(
+        None, gt=0.4, le=1, description="similarity at or above which rows are near copies; none: its own"
     )
     exact: Literal["drop", "flag"] = Field("drop", description="what to do with exact copies in train")
     near: Literal["drop", "flag"] = Field("drop", description="what to do with near copies in train")
@@ -48,7 +48,8 @@ class Duplicates(Stage, frozen=True):
         """Name each copy, its twin and what to do."""
         identity = signals.modality.identity(data.content)
         labels = np.array([cell_json(label) for label in data.labels], dtype=object)
-        twins = _twins(identity, data.is_train, signals["pairs"], self.threshold)
+        threshold = signals.modality.near_copy if self.threshold is None else self.threshold
+        twins = _twins(identity, data.is_train, signals["pairs"], threshold)
         edits = [*self._leaks(data, identity, twins), *_held_out_copies(data, identity)]
         leaked = {e.row_id for e in edits if e.issue == "leakage" and e.action == "drop"}
         edits += self._copies(data, identity, labels, twins, leaked)

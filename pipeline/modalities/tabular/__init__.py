@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from pipeline.dataset import OWN_COLUMNS, WEIGHT, objects
 from pipeline.hashing import cell_json
-from pipeline.modalities import Modality, Rule, Shingles
+from pipeline.modalities import Intake, Modality, Pairs, Rule
 from pipeline.modalities.tabular import columns, features
 from pipeline.modalities.tabular.options import TabularAugment, TabularClean, TabularQuality
 from pipeline.modalities.tabular.repair import is_missing, repair
@@ -24,6 +24,7 @@ class Tabular:
     """The tabular modality; see `pipeline.modalities.Modality` for the contract."""
 
     name = "tabular"
+    near_copy = 0.55
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": TabularClean, "quality": TabularQuality, "augment": TabularAugment}
     encoders: Mapping[str, str] = {_ENCODER: "numbers in standard deviations, categories one-hot"}
@@ -37,6 +38,10 @@ class Tabular:
         other = {*taken, *OWN_COLUMNS, WEIGHT}
         return tuple(sorted(field.name for field in table.schema
                             if field.name not in other and columns.is_content(field.type)))
+
+    def intake(self, table: pa.Table, content: tuple[str, ...]) -> Intake:
+        """Leave the columns as they were read."""
+        return Intake(table, content)
 
     def fit(self, content: pa.Table) -> dict[str, Any]:
         """Learn means, spreads and categories of the train rows; see `columns.fit`."""
@@ -56,9 +61,11 @@ class Tabular:
                 for row in content.to_pylist()]
         return objects([cell_json(row) if row else "" for row in rows])
 
-    def signature(self, content: pa.Table) -> Shingles:
-        """One hash a cell; see `features.cell_sets`."""
-        return features.cell_sets(content)
+    def pairs(self, content: pa.Table, floor: float, is_train: np.ndarray | None) -> Pairs:
+        """Compare sets of cells; see `features.cell_sets`."""
+        from pipeline.signals.pairs import near_pairs
+
+        return near_pairs(features.cell_sets(content), floor, is_train)
 
     def embed(self, content: pa.Table, state: Mapping[str, Any], options: Mapping[str, Any]) -> np.ndarray:
         """(n, d) float32; see `features.vectors`. Raises `ValueError` for another encoder than `standard`."""
@@ -124,6 +131,10 @@ class Tabular:
         'a=1, b=x'
         """
         return ", ".join(f"{column}={'' if cell is None else cell}" for column, cell in sorted(cells.items()))
+
+    def picture(self, cells: Mapping[str, Any], side_px: int) -> bytes | None:
+        """Return none: words say it."""
+        return None
 
 
 MODALITY: Modality = Tabular()

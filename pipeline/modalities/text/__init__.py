@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from pipeline.dataset import OWN_COLUMNS, objects
-from pipeline.modalities import Modality, Rule, Shingles
+from pipeline.modalities import Intake, Modality, Pairs, Rule
 from pipeline.modalities.text import encoder
 from pipeline.modalities.text.columns import strings
 from pipeline.modalities.text.options import TextAugment, TextClean, TextQuality
@@ -29,6 +29,7 @@ class Text:
     """The text modality; see `pipeline.modalities.Modality` for the contract."""
 
     name = "text"
+    near_copy = 0.55
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": TextClean, "quality": TextQuality, "augment": TextAugment}
     encoders: Mapping[str, str] = encoder.ENCODERS
@@ -49,6 +50,10 @@ class Text:
         mean_chars, mean_gaps, name = max(lengths, default=(0.0, 0.0, ""))
         return (name,) if mean_gaps >= 2 or mean_chars >= 50 else ()
 
+    def intake(self, table: pa.Table, content: tuple[str, ...]) -> Intake:
+        """Leave the columns as they were read."""
+        return Intake(table, content)
+
     def fit(self, content: pa.Table) -> dict[str, Any]:
         """Text learns nothing."""
         return {}
@@ -68,11 +73,12 @@ class Text:
         columns = [content[name].cast(pa.large_string()).to_pylist() for name in content.column_names]
         return objects(["\n".join(map(_folded, cells)).rstrip("\n") for cells in zip(*columns, strict=True)])
 
-    def signature(self, content: pa.Table) -> Shingles:
-        """Word 3-grams; see `shingles.shingles`."""
+    def pairs(self, content: pa.Table, floor: float, is_train: np.ndarray | None) -> Pairs:
+        """Compare sets of word 3-grams; see `shingles.shingles`."""
         from pipeline.modalities.text.shingles import shingles
+        from pipeline.signals.pairs import near_pairs
 
-        return shingles(content)
+        return near_pairs(shingles(content), floor, is_train)
 
     def embed(self, content: pa.Table, state: Mapping[str, Any], options: Mapping[str, Any]) -> np.ndarray:
         """(n, d) float32 unit vectors; see `encoder.encode`."""
@@ -120,6 +126,10 @@ class Text:
         if len(texts) == 1:
             return next(iter(texts.values()))
         return "\n".join(f"{column}: {text}" for column, text in texts.items())
+
+    def picture(self, cells: Mapping[str, Any], side_px: int) -> bytes | None:
+        """Return none: words say it."""
+        return None
 
 
 MODALITY: Modality = Text()
