@@ -27,12 +27,15 @@ VARIANTS: dict[str, list[dict]] = {
         {}, {"action": "flag"}, *({"action": a, "act_from": 0} for a in ("drop", "relabel", "down_weight"))
     ],
     "anomalies": [{}, {"action": "drop"}],
-    "rebalance": [{}, {"method": "over"}, {"method": "under"}, {"min_ratio": 100}],
+    "rebalance": [{}, *({"method": m} for m in ("over", "under", "smote", "enn")), {"min_ratio": 100}],
     "augment": [{"per_row": 2}],
+    "fitness": [{"leak": 0.6}],
     "review": [{}, {"decisions": str(Path(__file__).with_name("review_decisions.csv"))}],
 }
 # Verbs that a stage cannot show on a modality's fixture, and why.
-EXCEPTIONS: dict[tuple[str, str, str], str] = {}  # (stage, modality, verb): none today
+EXCEPTIONS: dict[tuple[str, str, str], str] = {  # (stage, modality, verb)
+    ("fitness", "text", "flag"): "a column of texts is no column of values",
+}
 
 
 def settings_of(name: str) -> list[dict]:

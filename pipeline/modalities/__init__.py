@@ -128,6 +128,13 @@ class Modality(Protocol):
         """
         ...
 
+    def between(self, one: Mapping[str, Any], other: Mapping[str, Any], share: float) -> dict[str, Any]:
+        """Return the content that lies `share` of the way from one row to another, in [0, 1].
+
+        Raises `NotApplicable` where content has no in-between.
+        """
+        ...
+
     def show(self, cells: Mapping[str, Any]) -> str:
         """Return the row as plain text for reports, not shortened, not escaped."""
         ...

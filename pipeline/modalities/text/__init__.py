@@ -18,6 +18,7 @@ from pipeline.modalities import Intake, Modality, Pairs, Rule
 from pipeline.modalities.text import encoder
 from pipeline.modalities.text.columns import strings
 from pipeline.modalities.text.options import TextAugment, TextClean, TextQuality
+from pipeline.stage import NotApplicable
 
 _USUAL_NAMES = ("text", "body", "content", "review", "sentence", "document", "article", "comment", "message",
                 "tweet", "post", "question", "utterance", "query", "description", "abstract", "email",
@@ -115,6 +116,10 @@ class Text:
         from pipeline.modalities.text.perturb import perturb_cells
 
         return perturb_cells(cells, seed, TextAugment.model_validate(options or {}))
+
+    def between(self, one: Mapping[str, Any], other: Mapping[str, Any], share: float) -> dict[str, Any]:
+        """There is none."""
+        raise NotApplicable("no text lies between two texts; use weights, over or augment")
 
     def show(self, cells: Mapping[str, Any]) -> str:
         r"""Return the text; of several columns each under its name.
