@@ -27,7 +27,7 @@ class Fitness(Stage, frozen=True):
     constant: one value everywhere. identifier: words or whole numbers that hardly repeat, so that they name
     rows. label_leakage: predicting from the column alone, out of fold, the commonest label of its value
     (numbers: of its 1/32 by rank) is right in a share `leak` of the rows of each class, on average (balanced
-    accuracy). Such a column is a leak when it is not known yet where the model is used; only a person can say.
+    accuracy). Such a column is a leak when it is not known where the model is used; only a person can say.
     score: 1 - distinct share, or 1 - balanced accuracy; 0 for a constant. Flags on columns, never on rows.
     Kaufman, Rosset & Perlich, KDD 2011 (leakage). Cost: O(rows) a column.
     """
