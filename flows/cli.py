@@ -17,7 +17,7 @@ from flows import (
     review_commands,
     start_commands,
 )
-from flows.complete import run_numbers, variants
+from flows.complete import modalities, run_numbers, variants
 from flows.groups import Grouped
 from flows.manners import DEFAULT_WORKSPACE, guarded, progress, result
 from flows.options import Json, Quiet, RecipePath, Seed, Set, WhyRerun, Workers, Workspace
@@ -37,14 +37,17 @@ app = typer.Typer(
 def demo(
     workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2, as_json: Json = False,
     quiet: Quiet = False, seed: Seed = 0,
+    modality: Annotated[
+        str, typer.Option(help="text, image, tabular or sft", autocompletion=modalities)
+    ] = "text",
     variant: Annotated[
         str, typer.Option(help="faulty, as-is or both", autocompletion=variants)
     ] = "both",
 ) -> None:  # fmt: skip
-    """The main job on a bundled real dataset, start to finish, offline."""
+    """The main job on a bundled dataset, start to finish, offline."""
     from flows.demo import run_demo
 
-    outcome = run_demo(workspace, variant, seed, workers, progress(quiet))
+    outcome = run_demo(workspace, modality, variant, seed, workers, progress(quiet))
     result(outcome, as_json, outcome["text"])
 
 
