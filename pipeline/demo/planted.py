@@ -31,11 +31,13 @@ def score_planted(truth: Mapping[str, Any], edits: pa.Table, scores: pa.Table) -
     return [_line(fault, truth["planted"], rows, scores) for fault in truth["planted"]]
 
 
-def _line(fault: Mapping[str, Any], faults: list[Mapping[str, Any]], rows: list[Line], scores: pa.Table) ->
-Line:
+def _line(
+    fault: Mapping[str, Any], faults: list[Mapping[str, Any]], rows: list[Line], scores: pa.Table
+) -> Line:
     issues, planted = set(fault["issues"]), set(fault["rows"])
     alike = {i for other in faults if issues & set(other["issues"]) for i in other["rows"]}
-    said = [(row["row_id"], {row["row_id"], *(row["related"] or [])}) for row in rows if row["issue"] in issues]
+    of_fault = [row for row in rows if row["issue"] in issues]
+    said = [(row["row_id"], {row["row_id"], *(row["related"] or [])}) for row in of_fault]
     named = {row_id for row_id, _ in said}
     right = {row_id for row_id, about in said if about & alike}
     found = planted & {i for _, about in said for i in about}
