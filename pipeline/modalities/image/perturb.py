@@ -1,4 +1,4 @@
-"""Label-preserving variations of a picture with albumentations. Every parameter is drawn here and recorded."""
+"""Variations of a picture with albumentations. Every parameter is drawn here and recorded."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ def _blur(draw: random.Random, strength: float, pixels: np.ndarray, grey: bool) 
 def _cutout(draw: random.Random, strength: float, pixels: np.ndarray, grey: bool) -> Drawn:
     share = round(draw.uniform(0.1, 0.25) * min(strength, 2), 3)
     hole = _albumentations().CoarseDropout(
-        num_holes_range=(1, 1), hole_height_range=(share, share), hole_width_range=(share, share), fill=127, p=1)
+        num_holes_range=(1, 1), hole_height_range=(share, share), hole_width_range=(share, share),
+        fill=127, p=1)
     return hole, f"a hole of {share:.1%} of each side"
 
 

@@ -15,7 +15,8 @@ def thumbnail(cells: Mapping[str, Any], side_px: int) -> bytes | None:
     """Return the first picture of a row as a JPEG of at most `side_px` a side; None where there is none."""
     from PIL import Image
 
-    body = next((cell["bytes"] for cell in cells.values() if isinstance(cell, Mapping) and cell["bytes"]), None)
+    files = (cell.get("bytes") for cell in cells.values() if isinstance(cell, Mapping))
+    body = next((file for file in files if file), None)
     if body is None:
         return None
     try:

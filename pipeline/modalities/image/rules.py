@@ -52,7 +52,8 @@ def _least_entropy(bounds: ImageQuality, seen: pd.DataFrame, usual: bool) -> flo
     if not usual:
         return bounds.min_entropy_bits
     centre, spread = _centre(seen["entropy_bits"].to_numpy())
-    return max(min(bounds.min_entropy_bits, centre - _SPREADS * spread), min(_BLANK_BITS, bounds.min_entropy_bits))
+    least = min(_BLANK_BITS, bounds.min_entropy_bits)
+    return max(min(bounds.min_entropy_bits, centre - _SPREADS * spread), least)
 
 
 def _centre(values: np.ndarray) -> tuple[float, float]:

@@ -156,6 +156,7 @@ def _batches(
 
 @contextmanager
 def fixed_threads(n: int) -> Iterator[None]:
+    """Let torch use `n` threads, afterwards as many as before."""
     import torch
 
     before = torch.get_num_threads()
