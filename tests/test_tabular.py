@@ -105,7 +105,7 @@ class TestRows:
     def test_rules_drop_what_is_empty_and_flag_what_nearly_is(self):
         frame = TABULAR.measure(pa.table({"a": [None, 1, 1], "b": ["", None, "x"], "c": [None, None, "y"]}))
         fired = {}
-        for rule in TABULAR.rules(None):
+        for rule in TABULAR.rules(None, frame):
             values = frame[rule.measure]
             fired[rule.issue] = np.flatnonzero((values < rule.low) | (values > rule.high)).tolist()
         assert fired == {"null": [0], "mostly_missing": [0, 1]}

@@ -143,12 +143,12 @@ class TestMeasures:
                  "a b c d " * 20_000]
         frame = TEXT.measure(table(*texts))
         fired = {}
-        for rule in TEXT.rules(TextQuality()):
+        for rule in TEXT.rules(TextQuality(), frame):
             values = frame[rule.measure]
             fired[rule.issue] = np.flatnonzero((values < rule.low) | (values > rule.high)).tolist()
         assert fired == {
             "null": [1], "too_short": [1, 2], "too_long": [5], "gibberish": [3], "low_information": [4, 5]}
-        assert len(fired) == len(TEXT.rules(None))  # one rule an issue
+        assert len(fired) == len(TEXT.rules(None, frame))  # one rule an issue
 
 
 class TestViews:

@@ -117,8 +117,11 @@ class Modality(Protocol):
         """(n, m) numbers with their units in the name: `n_words`, `length_chars`, `missing_fraction`."""
         ...
 
-    def rules(self, options: Any) -> list[Rule]:
-        """Return the bounds on the measures that `quality` checks."""
+    def rules(self, options: Any, train: pd.DataFrame) -> list[Rule]:
+        """Return the bounds on the measures that `quality` checks.
+
+        train : the measures of the train rows, where what is usual can be learnt.
+        """
         ...
 
     def perturb(self, cells: Mapping[str, Any], seed: int, options: Any) -> tuple[dict[str, Any], str]:

@@ -34,7 +34,7 @@ class Quality(Stage, frozen=True):
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Check every rule of the modality on every row."""
         measures, edits, scores = signals["measures"], [], []
-        for rule in signals.modality.rules(self.options):
+        for rule in signals.modality.rules(self.options, measures[data.is_train]):
             values = measures[rule.measure].to_numpy(dtype=np.float64)
             score = _score(values, rule)
             scores.append((rule.issue, data.ids, score))

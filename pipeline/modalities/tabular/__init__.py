@@ -95,7 +95,7 @@ class Tabular:
             "longest_cell_chars": lengths.max(axis=1, initial=0),
         })
 
-    def rules(self, options: Any) -> list[Rule]:
+    def rules(self, options: Any, train: pd.DataFrame) -> list[Rule]:
         """Return the bounds on the measures, one for each issue."""
         bounds = TabularQuality.model_validate(options or {})
         return [

@@ -97,7 +97,7 @@ class Text:
 
         return measure(content)
 
-    def rules(self, options: Any) -> list[Rule]:
+    def rules(self, options: Any, train: pd.DataFrame) -> list[Rule]:
         """Return the bounds on the measures, one for each issue."""
         bounds = TextQuality.model_validate(options or {})
         most = float("inf")

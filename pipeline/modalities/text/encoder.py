@@ -48,9 +48,9 @@ def encode(texts: list[str], options: Mapping[str, Any] | Encoding) -> np.ndarra
     vectors = np.zeros((len(texts), model.size), np.float32)
     import torch
 
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and _multiplies_bf16())
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and multiplies_bf16())
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=bf16)  # one for all, so weights are cast once
-    with _threads(physical_cores()), torch.inference_mode(), autocast:
+    with fixed_threads(physical_cores()), torch.inference_mode(), autocast:
         done = 0
         for rows, ids, seen in _batches(tokens, model.pad, settings.max_tokens):
             mask = torch.from_numpy(seen)
@@ -79,12 +79,12 @@ def _load(name: str) -> _Model:
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
         raise Missing(f'text embeddings need {error.name}: pip install "assay[text]"') from None
-    source, local = _source(name)
+    folder, local = source(name)
     try:
-        with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=local)
             network = AutoModel.from_pretrained(
-                source, local_files_only=local, use_safetensors=True, dtype=torch.float32)
+                folder, local_files_only=local, use_safetensors=True, dtype=torch.float32)
     except (OSError, ValueError) as error:
         why = (str(error) or repr(error)).splitlines()[0]
         raise ValueError(f"encoder {name!r} cannot be loaded: {why}") from error
@@ -94,7 +94,7 @@ def _load(name: str) -> _Model:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Load without transformers' progress bars and notes."""
     from transformers.utils import logging
 
@@ -110,7 +110,7 @@ def _quiet() -> Iterator[None]:
             show.enable_progress_bar()
 
 
-def _source(name: str) -> tuple[str, bool]:
+def source(name: str) -> tuple[str, bool]:
     """Return where the model lies and whether the network is forbidden."""
     if name == "minilm":
         import importlib.util
@@ -155,7 +155,8 @@ def _batches(
 
 
 @contextmanager
-def _threads(n: int) -> Iterator[None]:
+def fixed_threads(n: int) -> Iterator[None]:
+    """Let torch use `n` threads, afterwards as many as before."""
     import torch
 
     before = torch.get_num_threads()
@@ -177,7 +178,7 @@ def physical_cores() -> int:
 
 
 @lru_cache(maxsize=1)
-def _multiplies_bf16() -> bool:
+def multiplies_bf16() -> bool:
     """Whether this CPU has instructions that multiply bf16; elsewhere it would be slower than fp32."""
     flags = Path("/proc/cpuinfo")
     return flags.is_file() and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.read_text().split()))

@@ -1,0 +1,54 @@
+"""The bytes of the pictures in a content table, and what runs over them on every core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.hashing import IMAGE
+
+T = TypeVar("T")
+_PART = 64  # pictures that a thread takes at once
+
+
+def column(content: pa.Table) -> pa.Array:
+    """Return the one image column. Raises `ValueError` where there is none or more than one."""
+    if content.num_columns != 1:
+        raise ValueError(f"an image dataset has one image column, not {content.column_names}; name one")
+    found = content.column(0).combine_chunks()
+    return found.chunk(0) if isinstance(found, pa.ChunkedArray) else found
+
+
+def bodies(content: pa.Table) -> list[bytes]:
+    """Return the encoded file of each row, b"" where there is none."""
+    cells = column(content)
+    if cells.type != IMAGE:
+        return [b""] * len(cells)
+    return [body or b"" for body in pc.struct_field(cells, "bytes").to_pylist()]
+
+
+def digests(content: pa.Table) -> list[str]:
+    """Return the SHA-256 of each row's file, "" where there is none."""
+    cells = column(content)
+    if cells.type != IMAGE:
+        return [""] * len(cells)
+    return [digest or "" for digest in pc.struct_field(cells, "sha256").to_pylist()]
+
+
+def in_threads(function: Callable[[Any], T], items: Sequence[Any], what: str | None = None) -> list[T]:
+    """Apply a function that spends its time in C without the interpreter's lock, in order."""
+    from pipeline.modalities.text.encoder import physical_cores
+    from pipeline.progress import advance
+
+    parts = [items[start : start + _PART] for start in range(0, len(items), _PART)]
+    out: list[T] = []
+    with ThreadPoolExecutor(physical_cores()) as pool:
+        for part in pool.map(lambda part: [function(item) for item in part], parts):
+            out += part
+            if what:
+                advance(what, len(out), len(items))
+    return out

@@ -1,0 +1,131 @@
+"""From a file's bytes to upright 8-bit RGB pixels, no larger than needed."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from pipeline.stage import Missing
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # nothing else is tried on a file
+MOST_PIXELS = 64_000_000
+_ORIENTATION = 0x0112  # EXIF tag
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}
+
+
+class Unreadable(ValueError):
+    """The bytes are no picture that can be read; the message says why in one line."""
+
+
+def decode(body: bytes, least_px: int | None = None) -> np.ndarray:
+    """Return (height, width, 3) uint8 RGB, turned as EXIF says, transparent parts on white, first frame only.
+
+    With `least_px` a JPEG may come out at 1/2, 1/4 or 1/8 of its size, no side below `least_px` that was not
+    so before: libjpeg then leaves out most of the work.
+
+    Raises `Unreadable` for anything that is no picture of a known format, is cut short or has more than
+    64 million pixels; `Missing` without pillow.
+    """
+    picture = opened(body)
+    try:
+        if least_px is not None and picture.format in ("JPEG", "MPO"):
+            picture.draft(None, (least_px, least_px))
+        turn = orientation(picture)
+        pixels = np.asarray(rgb(picture))
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError) as error:
+        raise Unreadable(_one_line(error)) from None
+    return pixels if turn == 1 else turned(pixels, turn)
+
+
+def opened(body: bytes) -> Any:
+    """Return the PIL image behind some bytes, header read, pixels not. Raises `Unreadable`."""
+    Image = _pillow()
+    if not body:
+        raise Unreadable("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture = Image.open(io.BytesIO(body), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise Unreadable(f"more than {MOST_PIXELS // 10**6} million pixels") from None
+    except Exception as error:  # a broken header may raise almost anything; its row is told why
+        raise Unreadable(_one_line(error)) from None
+    if picture.width * picture.height > MOST_PIXELS:
+        raise Unreadable(f"{picture.width} x {picture.height} px, more than {MOST_PIXELS // 10**6} million")
+    return picture
+
+
+@cache
+def _pillow() -> Any:
+    """Return `PIL.Image` with the readers of our formats, each of which is imported on its own."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise Missing('pictures need pillow: pip install "assay[image]"') from None
+    for reader in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP"):
+        importlib.import_module(f"PIL.{reader}ImagePlugin")
+    return Image
+
+
+def size_px(body: bytes) -> tuple[int, int]:
+    """Return width and height as seen, from the header alone. Raises `Unreadable`."""
+    picture = opened(body)
+    width, height = picture.size
+    return (height, width) if orientation(picture) >= 5 else (width, height)
+
+
+def orientation(picture: Any) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where none or nonsense is written."""
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # hostile EXIF; the pixels are still good
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return the pixels (h, w, ...) upright, given their EXIF orientation 2 to 8."""
+    quarter_turns, mirrored = _TURNS[orientation]
+    upright = np.rot90(pixels, quarter_turns)
+    return np.ascontiguousarray(upright[:, ::-1] if mirrored else upright)
+
+
+def rgb(picture: Any) -> Any:
+    """Return a PIL image of any mode as 8-bit RGB: 16 bits scaled, transparency laid on white."""
+    from PIL import Image
+
+    mode = picture.mode
+    if mode == "RGB" and "transparency" not in picture.info:
+        return picture
+    if mode == "F" or mode.startswith("I"):
+        return Image.fromarray(_to_8_bits(np.asarray(picture))).convert("RGB")
+    if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        layered = picture.convert("RGBA")
+        ground = Image.new("RGBA", layered.size, (255, 255, 255, 255))
+        return Image.alpha_composite(ground, layered).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Scale to 0..255: 16-bit numbers by 1 / 257, fractions by 255, larger ones by their maximum."""
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    top = float(numbers.max(initial=0.0))
+    if values.dtype.kind == "f" and top <= 1:
+        full = 1.0
+    elif values.dtype.itemsize == 2 or 255 < top <= 65_535:
+        full = 65_535.0
+    else:
+        full = max(top, 255.0)
+    return np.clip(np.rint(numbers * (255.0 / full)), 0, 255).astype(np.uint8)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if "cannot identify image file" in text:
+        return f"no picture of a known format ({', '.join(FORMATS)})"
+    return text[:200] or type(error).__name__
