@@ -20,6 +20,7 @@ from pipeline.stage import NotApplicable, Stage, stages
 
 KINDS = sorted(FIXTURES)
 STAGES = list(stages())
+SELECTIONS = ("random", "stratified", "diverse", "quality", "difficulty")
 # Settings under which a stage shows the verbs that its defaults do not use.
 VARIANTS: dict[str, list[dict]] = {
     "duplicates": [{}, {"threshold": 0.45, "near": "flag"}],
@@ -28,6 +29,7 @@ VARIANTS: dict[str, list[dict]] = {
     ],
     "anomalies": [{}, {"action": "drop"}],
     "rebalance": [{}, *({"method": m} for m in ("over", "under", "smote", "enn")), {"min_ratio": 100}],
+    "select": [{}, *({"budget": 0.5, "method": m, "equal": m == "diverse"} for m in SELECTIONS)],
     "augment": [{"per_row": 2}],
     "fitness": [{"leak": 0.6}],
     "review": [{}, {"decisions": str(Path(__file__).with_name("review_decisions.csv"))}],
