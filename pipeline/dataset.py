@@ -34,6 +34,7 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
     label: str | None = None
     group: str | None = None
     time: str | None = None
+    annotators: tuple[str, ...] = ()  # columns of which the label counts the votes
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,8 @@ class Dataset:
             if name not in table.column_names:
                 table = table.append_column(name, default)
         table = pa.table({name: _normal(table[name]) for name in _column_order(table.column_names)})
-        named = [*roles.content, *(c for c in (roles.label, roles.group, roles.time) if c)]
+        single = (roles.label, roles.group, roles.time)
+        named = [*roles.content, *(c for c in single if c), *roles.annotators]
         if missing := [c for c in named if c not in table.column_names]:
             raise ValueError(f"no column {missing[0]!r}; the columns are {sorted(table.column_names)}")
         ids = table[ROW_ID]
@@ -170,7 +172,9 @@ class Dataset:
         >>> data.digest(["text"]) == data.digest(["row_id"])
         False
         """
-        h = hashlib.sha256(f"{self.modality}\0{self.roles.model_dump_json()}\0{self.n_rows}".encode())
+        unused = None if self.roles.annotators else {"annotators"}
+        roles = self.roles.model_dump_json(exclude=unused)
+        h = hashlib.sha256(f"{self.modality}\0{roles}\0{self.n_rows}".encode())
         for name in sorted(columns):
             column = self.table[name].combine_chunks()
             h.update(json.dumps([name, str(column.type)]).encode())

@@ -58,6 +58,12 @@ class Data(BaseModel, frozen=True, extra="forbid"):
     text: str | None = None
     columns: tuple[str, ...] = Field((), description="content columns, when there are several")
     label: str | None = None
+    label_delimiter: str | None = Field(
+        None, min_length=1, description="cuts a text label into a list of classes, e.g. ;"
+    )
+    annotators: tuple[str, ...] = Field(
+        (), description="columns with one annotator's class each; their votes become the label"
+    )
     id: str | None = None
     split: str | None = None
     group: str | None = None

@@ -74,5 +74,6 @@ def _sources(data: Data) -> list[Source]:
 def _roles(data: Data) -> RoleNames:
     content = data.columns or ((data.text,) if data.text else ())
     return RoleNames(
-        content=content, label=data.label, id=data.id, split=data.split, group=data.group, time=data.time
-    )
+        content=content, label=data.label, id=data.id, split=data.split, group=data.group, time=data.time,
+        annotators=data.annotators, label_delimiter=data.label_delimiter,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, Dataset
 from pipeline.ingest import row_ids
 from pipeline.ingest.assemble import empty_labels, final_columns, final_roles
 from pipeline.ingest.folder import read_source
+from pipeline.ingest.label_cells import with_votes
 from pipeline.ingest.roles import RoleNames, is_own, resolve
 from pipeline.ingest.source import InputError, Rejected, Source, did_you_mean, input_digest, quarantine
 from pipeline.ingest.split import SplitPlan, complete, stated
@@ -73,7 +74,8 @@ def ingest(
     own = all(is_own(raw.table) for raw in raws)
     table, mixed = concat([_renamed(raw.table, source) for raw, source in zip(raws, sources, strict=True)])
     where = sources[0].path if len(sources) == 1 else "the sources"
-    found = resolve(table, roles or RoleNames(), modality, where, own, sizes)
+    table, named, counted = with_votes(table, roles or RoleNames(), where)
+    found = resolve(table, named, modality, where, own, sizes)
 
     of_row = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
     prefix = [f"{name}:" if len(sources) > 1 else "" for name in of_row]
@@ -108,7 +110,7 @@ def ingest(
     return Ingested(
         dataset=data,
         quarantine=quarantine([*(row for raw in raws for row in raw.rejected), *rejected]),
-        guesses=[*(g for raw in raws for g in raw.guesses), *found.guesses, *ours, *told],
+        guesses=[*(g for raw in raws for g in raw.guesses), *counted, *found.guesses, *ours, *told],
         notes=[*(n for raw in raws for n in raw.notes), *mixed, *taken.notes, *empty, *split_notes],
         input_digest=digest,
     )

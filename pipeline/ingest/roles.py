@@ -35,6 +35,8 @@ class RoleNames(BaseModel, frozen=True, extra="forbid"):
     group: str | None = None
     time: str | None = None
     weight: str | None = None
+    annotators: tuple[str, ...] = ()
+    label_delimiter: str | None = None
 
 
 class Resolved(BaseModel, frozen=True):
@@ -104,8 +106,10 @@ def resolve(
 
 
 def _named(names: RoleNames) -> list[tuple[str, str]]:
-    single = [(role, name) for role, name in names.model_dump(exclude={"content"}).items() if name]
-    return [*(("content", name) for name in names.content), *single]
+    several = {"content": names.content, "annotators": names.annotators}
+    single = names.model_dump(exclude={*several, "label_delimiter"})
+    listed = [(role, name) for role, group in several.items() for name in group]
+    return [*listed, *((role, name) for role, name in single.items() if name)]
 
 
 def _id(table: pa.Table, taken: set[str], sizes: Sequence[int]) -> tuple[str | None, str]:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
-from pipeline.hashing import cell_json
+from pipeline.labels import as_named
 from pipeline.modalities import Pairs
 from pipeline.signals.engine import Signals
 from pipeline.stage import Stage
@@ -47,7 +47,7 @@ class Duplicates(Stage, frozen=True):
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Name each copy, its twin and what to do."""
         identity = signals.modality.identity(data.content)
-        labels = np.array([cell_json(label) for label in data.labels], dtype=object)
+        labels = np.array([as_named(label) for label in data.labels], dtype=object)
         threshold = signals.modality.near_copy if self.threshold is None else self.threshold
         twins = _twins(identity, data.is_train, signals["pairs"], threshold)
         edits = [*self._leaks(data, identity, twins), *_held_out_copies(data, identity)]

@@ -11,6 +11,7 @@ from pydantic import Field
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.hashing import cell_json
+from pipeline.labels import classes_in
 from pipeline.modalities import Rule
 from pipeline.signals.engine import Signals
 from pipeline.stage import Stage
@@ -51,11 +52,12 @@ class Quality(Stage, frozen=True):
 
     def _rare_labels(self, data: Dataset) -> list[Edit]:
         train = [
-            (row_id, cell_json(label))
+            (row_id, sorted(map(cell_json, classes_in(label))))
             for row_id, label, t in zip(data.ids, data.labels, data.is_train, strict=True)
-            if t and label is not None
+            if t and classes_in(label)
         ]
-        counts = Counter(label for _, label in train)
+        counts = Counter(name for _, named in train for name in named)
+        rarest = [(row_id, min(named, key=lambda name: (counts[name], name))) for row_id, named in train]
         return [
             Edit(
                 row_id,
@@ -64,7 +66,7 @@ class Quality(Stage, frozen=True):
                 "flag",
                 f"label {label} is on {counts[label]} train row(s), fewer than {self.min_label_rows}",
             )
-            for row_id, label in train
+            for row_id, label in rarest
             if counts[label] < self.min_label_rows
         ]
 
