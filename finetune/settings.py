@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-Method = Literal["probe", "partial", "full"]
+Method = Literal["probe", "partial", "full", "boosting"]
 
 # TrainingArguments that have a setting of their own here, or that reproducibility and offline use fix.
 OWN_ARGS = {
@@ -33,7 +33,8 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     """What to train and how.
 
     method : "probe" is a linear model on frozen embeddings (seconds), "partial" trains the last `layers` of
-        an encoder on cached activations of the layers below (minutes), "full" trains all of it.
+        an encoder on cached activations of the layers below (minutes), "full" trains all of it. "boosting" is
+        gradient boosting of trees, for tables (seconds).
     model : a packaged one ("minilm" for text, "efficientnet-lite0" for images, "tabm" for tables), a
         `save_pretrained` folder or a Hub name; the modality's packaged one by default. The probe reads the
         `embeddings` signal, whose own settings name its encoder.
@@ -62,6 +63,7 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     c: float | None = Field(
         None, gt=0, description="probe: inverse strength of the L2 penalty; none: chosen on validation rows"
     )
+    trees: int = Field(300, ge=1, description="boosting: most rounds; validation rows say how many are kept")
     layers: int = Field(2, ge=1, description="partial: how many of the last layers are trained")
     augmentation: Literal["none", "flip", "crop"] = Field(
         "none", description="images, anew each epoch: flip left to right; crop also cuts and scales"
@@ -107,11 +109,14 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     @property
     def rate(self) -> float:
         """The peak learning rate, the method's own where none is set."""
-        return self.learning_rate or (3e-4 if self.method == "partial" else 5e-5)
+        return self.learning_rate or {"partial": 3e-4, "boosting": 0.05}.get(self.method, 5e-5)
 
     def used(self, foreign: Collection[str] = ()) -> dict[str, Any]:
         """Return the settings that `method` reads, and no other; `foreign` are those of other modalities."""
-        probe = ("method", "c", "label_smoothing", "class_weight")
-        only = {"c", "seeds", *foreign} | (set() if self.method == "partial" else {"layers"})
-        names = probe if self.method == "probe" else [n for n in type(self).model_fields if n not in only]
+        own: dict[str, tuple[str, ...]] = {
+            "probe": ("method", "c", "label_smoothing", "class_weight"),
+            "boosting": ("method", "trees", "learning_rate", "label_smoothing", "class_weight", "early_stopping"),
+        }
+        only = {"c", "seeds", "trees", *foreign} | (set() if self.method == "partial" else {"layers"})
+        names = own.get(self.method) or [n for n in type(self).model_fields if n not in only]
         return {name: self.rate if name == "learning_rate" else getattr(self, name) for name in names}

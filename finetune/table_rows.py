@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.modalities.tabular import columns
 
-MOST_BINS = 24  # of a column of numbers
+HALF_BINS = 16  # quantiles of the rows, and as many of the different values: many rows may share one
 MOST_CATEGORIES = 1000  # of a column, the most frequent of the train rows; the others are unknown
 
 
@@ -24,7 +24,8 @@ class Arrays(NamedTuple):
 def fit_columns(content: pa.Table) -> dict[str, Any]:
     """Learn from train rows: {"numbers": {column: {"median", "spread", "edges"}}, "categories": {column: [...]}}.
 
-    `edges` are quantiles of the standardised numbers, each once. Categories are sorted; "" is a missing one.
+    `edges` are quantiles of the standardised numbers and of the different ones, each once. Categories are
+    sorted; "" is a missing one.
     """
     known = columns.fit(content)
     numbers: dict[str, Any] = {}
@@ -33,8 +34,7 @@ def fit_columns(content: pa.Table) -> dict[str, Any]:
         median, spread = float(learnt["median"] or 0.0), float(learnt["spread"])
         values = (columns.numbers(content[name]) - median) / spread
         values = values[~np.isnan(values)]
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, MOST_BINS + 1))) if len(values) else np.zeros(1)
-        numbers[name] = {"median": median, "spread": spread, "edges": [float(e) for e in edges]}
+        numbers[name] = {"median": median, "spread": spread, "edges": _edges(values)}
     words = {name: _values(content[name]) for name in sorted(known["categories"])}
     return {"numbers": numbers, "categories": words}
 
@@ -67,6 +67,14 @@ def bins(state: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         n = len(of_column) - 1
         low[k, :n], width[k, :n] = of_column[:-1], np.diff(of_column)
     return low, width
+
+
+def _edges(values: np.ndarray) -> list[float]:
+    if not len(values):
+        return [0.0]
+    levels = np.linspace(0, 1, HALF_BINS + 1)
+    both = [np.quantile(v, levels, method="nearest") for v in (values, np.unique(values))]
+    return [float(e) for e in np.unique(np.float32(np.concatenate(both)))]
 
 
 def _values(column: pa.ChunkedArray) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from finetune import labels, probe
+from finetune import boosting, labels, probe
 from finetune.disk import disk_errors
 from finetune.inputs import Reader, inputs, resolved
 from finetune.loss import targets
@@ -72,7 +72,7 @@ class Saved:
 
     def describe(self) -> str:
         """Return one line: method, model, rows, settings."""
-        foreign = () if self.method == "probe" else inputs(self.modality).foreign
+        foreign = () if self.method in ("probe", "boosting") else inputs(self.modality).foreign
         used = Training(**self.about["training"]).used(foreign)
         rows = f"{self.about['rows']['train']:,} rows ({self.about['rows']['made']:,} made by stages)"
         told = {k: v for k, v in used.items() if k not in ("method", "model") and v not in (None, {})}
@@ -85,12 +85,18 @@ class Saved:
             raise ValueError(f"{self.folder}: a model of {self.modality} rows, the data is {data.modality}")
         if self.method == "probe":
             return self._probe.predict(data, engine)
+        if self.method == "boosting":
+            return self._boosted.predict(data)
         network, reader = self._network
         return predict(network, reader, data, wants_bf16(Training(**self.about["training"])))
 
     @cached_property
     def _probe(self) -> probe.Probe:
         return probe.load(self.folder)
+
+    @cached_property
+    def _boosted(self) -> boosting.Boosted:
+        return boosting.load(self.folder, len(self.classes))
 
     @cached_property
     def _network(self) -> tuple[Any, Reader]:
@@ -123,12 +129,7 @@ def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Pa
         held = data.roots.where((data.roots.splits == "validation") & labels.present(data.roots))
         held = held.where(labels.codes(held.labels, classes) >= 0)
         known = targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows))
-        validation = Part(held, known) if held.n_rows else None
-        names = labels.class_names(classes)
-        with disk_errors(folder):
-            history = tune(Part(train, t), validation, names, training, seed, folder)
-        name = str(training.model)
-        model = name if not Path(name).is_dir() else Path(name).name
+        model, history = _trained(Part(train, t), Part(held, known), classes, training, seed, folder)
     about = {
         "fingerprint": data.fingerprint, "modality": data.modality, "method": training.method, "model": model, "seed": seed,
         "training": training.model_dump(mode="json"), "classes": json.loads(labels.label_key(list(classes))),
@@ -138,6 +139,20 @@ def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Pa
     }  # fmt: skip
     (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return Saved(folder, about)
+
+
+def _trained(
+    train: Part, held: Part, classes: tuple[Any, ...], training: Training, seed: int, folder: Path
+) -> tuple[str, list[dict[str, float]]]:
+    """Train a network or trees into the folder; returns the model's name and what happened by epoch."""
+    with disk_errors(folder):
+        if training.method == "boosting":
+            boosting.fit(train.rows, train.targets, held.rows, held.targets, training, seed).save(folder)
+            return "trees", []
+        names = labels.class_names(classes)
+        history = tune(train, held if held.rows.n_rows else None, names, training, seed, folder)
+    name = str(training.model)
+    return Path(name).name if Path(name).is_dir() else name, history
 
 
 def load(folder: Path | str) -> Saved:

@@ -123,7 +123,7 @@ def resolved(training: Training, modality: str) -> Training:
     >>> resolved(Training(method="full"), "text").rate
     5e-05
     """
-    if training.method == "probe":
+    if training.method in ("probe", "boosting"):
         return training
     known = inputs(modality)
     if training.method not in known.methods:
