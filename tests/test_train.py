@@ -104,6 +104,7 @@ def test_partial_moves_the_last_layers_only_and_saves_all(encoder, engine, tmp_p
 def test_cached_states_give_the_same_logits_and_the_check_bites(encoder, tmp_path):
     from transformers import AutoModelForSequenceClassification
 
+    from finetune.inputs.text import TextReader
     from finetune.lower import compute_states, freeze_lower
     from finetune.texts import encode, load_tokenizer
     from finetune.tune import same_logits
@@ -114,9 +115,11 @@ def test_cached_states_give_the_same_logits_and_the_check_bites(encoder, tmp_pat
     frozen = freeze_lower(model, 1)
     states = compute_states(model, tokenizer, encoded, frozen, tmp_path / "states", bf16=False)
     assert frozen == 2
-    assert same_logits(model, tokenizer, states, encoded[:8], frozen, bf16=False)
+    reader = TextReader(tokenizer, 32)
+    cached = reader.cached(model, states, frozen)
+    assert same_logits(model, reader.collate, cached, encoded[:8], bf16=False)
     states.states[:] += 1.0 * np.arange(32)
-    assert not same_logits(model, tokenizer, states, encoded[:8], frozen, bf16=False)
+    assert not same_logits(model, reader.collate, cached, encoded[:8], bf16=False)
 
 
 def test_cached_and_plain_partial_training_end_at_the_same_weights(encoder, engine, tmp_path, monkeypatch):
