@@ -161,8 +161,8 @@ def test_the_command_shows_counts_and_a_row_and_writes_the_table(tmp_path):
     folder = save_causal(tmp_path / "model")
     lines = [json.dumps({"id": r["row_id"], "messages": r["messages"]}) for r in echoes(10)]
     (tmp_path / "rows.jsonl").write_text("\n".join([*lines, json.dumps({"id": "x", "messages": ask("hi")})]))
-    command = ["sees", str(tmp_path / "rows.jsonl"), "--model", str(folder), "--id-column", "id", "-w",
-               str(tmp_path / "w"), "--modality", "sft", "-o", str(tmp_path / "out"), "--row", "e003"]  # fmt: skip
+    command = ["sees", str(tmp_path / "rows.jsonl"), "--model", str(folder), "--id-column", "id"]
+    command += ["-w", str(tmp_path / "w"), "--modality", "sft", "-o", str(tmp_path / "out"), "--row", "e003"]
     done = CliRunner().invoke(app, [*command, "-q"])
     assert done.exit_code == 0, done.output
     assert "1 rows give no loss" in done.output and "⟦" in done.output and "row e003" in done.output

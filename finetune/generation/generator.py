@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from finetune.generation.loss import Collate, item_nats, items
-from finetune.generation.models import load_model
+from finetune.generation.models import load_model, saved_tokenizer
 from finetune.generation.render import Refused, prompt_of, with_template
 from finetune.generation.tokens import tokenize
 from finetune.generation.turns import Turn, conversations
 from finetune.quiet import training_room
 from finetune.settings import Training
-from finetune.texts import load_tokenizer
 from finetune.tune import wants_bf16
 from pipeline.dataset import Dataset
 from pipeline.progress import counted
@@ -124,7 +123,7 @@ class Generator:
     @cached_property
     def tokenizer(self) -> Any:
         """The tokenizer, its template included."""
-        tokenizer = load_tokenizer(str(self.folder))
+        tokenizer = saved_tokenizer(str(self.folder))
         with_template(tokenizer)
         return tokenizer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,20 @@ def base_tokenizer(
 
     Raises `ValueError` naming the model when there is none.
     """
-    tokenizer = tiny_tokenizer(train) if name == TINY else load_tokenizer(name)
+    tokenizer = tiny_tokenizer(train) if name == TINY else saved_tokenizer(name)
     return tokenizer, with_template(tokenizer)
+
+
+def saved_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a folder, which may hold no model, or of a Hub name, with a padding token."""
+    from transformers import AutoTokenizer
+
+    if not (Path(name) / "tokenizer_config.json").is_file():
+        return load_tokenizer(name)
+    tokenizer: Any = AutoTokenizer.from_pretrained(name)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer  # type: ignore[no-any-return]
 
 
 def is_seq2seq(name: str) -> bool:
@@ -70,7 +83,9 @@ def with_adapter(model: Any, training: Training, seq2seq: bool) -> Any:
         lora_alpha=training.lora_alpha or 2 * training.lora_rank, lora_dropout=training.lora_dropout,
         fan_in_fan_out=model.config.model_type == "gpt2",
     )  # fmt: skip
-    return peft.get_peft_model(model, config)
+    with warnings.catch_warnings():  # peft asks transformers for a name that is going away
+        warnings.simplefilter("ignore", FutureWarning)
+        return peft.get_peft_model(model, config)
 
 
 def save_model(model: Any, training: Training, folder: Path) -> None:

@@ -20,7 +20,7 @@ PLAIN = (
     "{% if bos_token %}{{ bos_token }}{% endif %}"
     "{% for message in messages %}"
     "### {{ message['role'] | capitalize }}:\n{{ message['content'] }}"
-    "{% if message['role'] == 'assistant' and eos_token %}{{ eos_token }}{% endif %}\n\n"
+    "{% if message['role'] == 'assistant' and eos_token %}{{ eos_token }}{% endif %}{{ '\\n\\n' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}### Assistant:\n{% endif %}"
 )
@@ -92,15 +92,24 @@ def written(
 def _by_prefix(
     tokenizer: PreTrainedTokenizerBase, conversation: Sequence[Turn], k: int, text: str
 ) -> tuple[int, int] | None:
-    """Return where turn k's answer stands, if the texts of fewer turns begin the whole text."""
+    """Return where turn k's answer stands, if the texts of fewer turns begin the whole text.
+
+    A template that writes no prompt for generation writes the answer's header with the answer: such words are
+    none of the model's.
+    """
     try:
         before = written(tokenizer, conversation[:k], generate=True)
+        has_prompt = before != written(tokenizer, conversation[:k])
         upto = written(tokenizer, conversation[: k + 1]).rstrip("\n")
     except Refused:  # a template may refuse to begin, or to end, with some turns
         return None
     holds = text.startswith(upto) and upto.startswith(before)
     answer = conversation[k]["content"].strip()
-    return (len(before), len(upto)) if holds and answer in upto[len(before) :] else None
+    if not holds or answer not in upto[len(before) :]:
+        return None
+    content = upto.index(answer, len(before))
+    header = upto[len(before) : content].strip() and not has_prompt
+    return (content if header else len(before), len(upto))
 
 
 def _by_characters(
