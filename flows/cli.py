@@ -15,6 +15,7 @@ from flows import (
     plan_command,
     report_commands,
     review_commands,
+    sees_command,
     start_commands,
 )
 from flows.complete import modalities, run_numbers, variants
@@ -163,6 +164,7 @@ doctor.register(app)
 plan_command.register(app)
 report_commands.register(app)
 review_commands.register(app)
+sees_command.register(app)
 
 
 def main() -> None:

@@ -157,7 +157,7 @@ def _lowest_score(data: Dataset, signals: Signals) -> np.ndarray:
     known = np.sort(distance[data.is_train])
     score = np.minimum(score, 1.0 - np.searchsorted(known, distance) / max(len(known), 1))
     measures = signals["measures"]
-    for rule in signals.modality.rules(None):
+    for rule in signals.modality.rules(None, measures[data.is_train]):
         values = measures[rule.measure].to_numpy(dtype=np.float64, na_value=np.nan)
         score = np.where((values < rule.low) | (values > rule.high), 0.0, score)
     return score
