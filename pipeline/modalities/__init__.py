@@ -193,12 +193,22 @@ def clash_signals(kind: Modality) -> tuple[str, ...]:
     return tuple(getattr(kind, "clash_signals", ()))
 
 
+def offers_clashes(kind: Modality) -> bool:
+    """Whether the modality knows what its rows ask and answer."""
+    return hasattr(kind, "clashes")
+
+
 def clashes(
     kind: Modality, content: pa.Table, is_train: np.ndarray, signals: Any, options: Any
 ) -> list[Clash]:
     """Return the train rows that contradict each other (`clashes(...)`), for `duplicates`."""
     found = getattr(kind, "clashes", None)
     return found(content, is_train, signals, options) if found else []
+
+
+def built_on(kind: Modality) -> tuple[str, ...]:
+    """Return the modalities whose code the modality calls (`built_on`); cache keys hold their digests."""
+    return tuple(f"{__name__}.{name}" for name in (kind.name, *getattr(kind, "built_on", ())))
 
 
 def passages(kind: Modality, cells: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,7 @@ class Sft:
     name = "sft"
     near_copy = 0.8
     labelled = False
+    built_on = ("text",)
     clash_signals = ("embeddings", "neighbors")
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": SftClean, "quality": SftQuality, "augment": SftAugment, "duplicates": SftDuplicates}

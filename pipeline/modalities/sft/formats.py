@@ -76,7 +76,7 @@ def read_rows(table: pa.Table, content: Sequence[str]) -> Intake:
     Each row is read in the first format whose columns it fills, so rows of several formats may stand in one
     table. A row that is no conversation is unreadable, with the reason.
     """
-    if tuple(content) == ("messages",) and _same(table.schema.field("messages").type):
+    if tuple(content) == ("messages",) and same_turns(table.schema.field("messages").type):
         return Intake(table, ("messages",))
     forms = {form.name: form for form in FORMATS}
     found = columns_of(content)
@@ -193,10 +193,6 @@ def holds_turns(table: pa.Table, column: str) -> bool:
     return bool(texts or (lists and pa.types.is_struct(kind.value_type)))
 
 
-def _same(kind: pa.DataType) -> bool:
-    """Whether a column holds turns of ours, but for the width of its offsets."""
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        return False
-    item = kind.value_type
-    return bool(pa.types.is_struct(item) and [f.name for f in item] == ["role", "content"]
-                and all(pa.types.is_large_string(f.type) for f in item) and pa.types.is_large_list(kind))
+def same_turns(kind: pa.DataType) -> bool:
+    """Whether a column has our own form of turns already."""
+    return str(kind) == str(TURNS)
