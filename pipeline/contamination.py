@@ -1,4 +1,4 @@
-"""Contamination: train rows that hold what a benchmark will ask, found by copies and by shared word n-grams."""
+"""Contamination: train rows that hold what a benchmark asks, by copies and by shared word n-grams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with preference pairs: alike, swapped, decided by length; and the chosen answer's own faults."""
+"""What is wrong with preference pairs: alike, swapped, decided by length; the chosen answer's faults."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def check(rows: list[dict[str, Any]], is_train: np.ndarray, options: PreferenceQ
     pairs = [texts(row) for row in rows]
     whole = [[*(row["prompt"] or ()), *(row["chosen"] or ())] for row in rows]
     own = check_conversations(whole, is_train, options)
-    faults = [*own.faults, *_alike(rows, options), *_empty(pairs, options), *_length_bias(pairs, is_train, options)]
+    faults = [*own.faults, *_alike(rows), *_empty(pairs, options),
+              *_length_bias(pairs, is_train, options)]
     examined = [*own.examined, "identical_pair", "empty_answer"]
     if options.swapped:
         examined.append("swapped_pair")
@@ -45,11 +46,11 @@ def check(rows: list[dict[str, Any]], is_train: np.ndarray, options: PreferenceQ
     return Checks(tuple(sorted(set(examined))), faults)
 
 
-def _alike(rows: list[dict[str, Any]], options: PreferenceQuality) -> Iterator[Fault]:
+def _alike(rows: list[dict[str, Any]]) -> Iterator[Fault]:
     for i, row in enumerate(rows):
         won, lost = (" ".join(told(row[c]).casefold().split()) for c in ("chosen", "rejected"))
         if won and won == lost:
-            yield Fault(i, "identical_pair", 0.0, "drop", "chosen and rejected are the same: nothing is preferred")
+            yield Fault(i, "identical_pair", 0.0, "drop", "chosen and rejected are the same")
 
 
 def _empty(pairs: list[Pair], options: PreferenceQuality) -> Iterator[Fault]:
@@ -80,7 +81,8 @@ def _length_bias(pairs: list[Pair], is_train: np.ndarray, options: PreferenceQua
 
 def _swapped(pairs: list[Pair], is_train: np.ndarray, below: float) -> Iterator[Fault]:
     """Yield pairs that a probe, fitted on other train pairs, would order the other way round."""
-    usable = np.array([bool(p.chosen.strip() and p.rejected.strip() and p.chosen != p.rejected) for p in pairs])
+    usable = np.array([bool(p.chosen.strip() and p.rejected.strip()) and p.chosen != p.rejected
+                       for p in pairs], dtype=bool)
     if (usable & is_train).sum() < _FEWEST_PAIRS:
         return
     x = np.array([features(p.prompt, p.chosen) - features(p.prompt, p.rejected) for p in pairs])
@@ -88,6 +90,6 @@ def _swapped(pairs: list[Pair], is_train: np.ndarray, below: float) -> Iterator[
     if accuracy < _WORTH_ASKING:
         return
     for i in np.flatnonzero(usable & (probability < below)):
-        because = (f"a probe fitted on other pairs (right on {100 * accuracy:.0f} % of them) gives this order a "
-                   f"probability of {probability[i]:.3f}: chosen and rejected may be swapped")
+        because = (f"a probe fitted on other pairs (right on {100 * accuracy:.0f} % of them) gives "
+                   f"this order a probability of {probability[i]:.3f}: it may be swapped")
         yield Fault(int(i), "swapped_pair", float(probability[i]), "flag", because)

@@ -30,7 +30,8 @@ def read_rows(table: pa.Table, content: Sequence[str]) -> Intake:
     unreadable: dict[int, str] = {}
     for i in range(table.num_rows):
         try:
-            rows.append(_row(*(cells[c][i] for c in COLUMNS), "prompt" in name_of))
+            prompt, won, lost = (cells[c][i] for c in COLUMNS)
+            rows.append(_row(prompt, won, lost, "prompt" in name_of))
         except Unreadable as why:
             unreadable[i] = str(why)
             rows.append((None, None, None))
@@ -67,4 +68,5 @@ def _transcript(value: Any) -> Any:
     if not isinstance(value, str) or not value.startswith("\n\nHuman:"):
         return value
     parts = _SAID.split(value)[1:]
-    return [{"role": role, "content": said.strip()} for role, said in zip(parts[::2], parts[1::2], strict=True)]
+    return [{"role": role, "content": said.strip()}
+            for role, said in zip(parts[::2], parts[1::2], strict=True)]

@@ -12,7 +12,7 @@ class PreferenceClean(SftClean, frozen=True, extra="forbid"):
 
 
 class PreferenceQuality(SftQuality, frozen=True, extra="forbid"):
-    """What `quality` looks for in a pair; the chosen answer is checked as an answer of an instruction pair."""
+    """What `quality` looks for in a pair; the chosen answer is checked as an instruction pair's."""
 
     swapped: bool = Field(True, description="pairs whose rejected answer looks like the set's chosen ones")
     swapped_below: float = Field(

@@ -65,7 +65,7 @@ class Sft:
         return repair(cell, SftClean.model_validate(options or {}))
 
     def identity(self, content: pa.Table) -> np.ndarray:
-        """(n,) of str: roles and contents, case folded, whitespace collapsed; "" for an empty conversation."""
+        """(n,) of str: roles and contents, case folded, whitespace collapsed; "" where nothing is said."""
         texts = [_identity(row) for row in content["messages"].to_pylist()]
         return objects(texts)
 

@@ -14,29 +14,36 @@ from pipeline.modalities.sft.turns import Turn, exchanges
 _ENDS = frozenset(".!?…:;)]}>\"'”’»`*|~_$%。！？）」』】›—")  # an answer may end with any of these
 _USUAL = 0.9  # share of answers that end with a mark, from which one that does not has been cut
 _FEWEST_WORDS = 3  # of an answer that is a sentence
-_DANGLING = frozenset(
-    "the a an and or but of to in on at for with from by as is are was were that which who because if than into "
-    "its their his her your our this these those be been has have had can will would should not very such "
-    "between including while when where so also about".split())
+_DANGLING_WORDS = (
+    "the a an and or but of to in on at for with from by as is are was were that which who because if "
+    "than into its their his her your our this these those be been has have had can will would should "
+    "not very such between including while when where so also about"
+)
+_DANGLING = frozenset(_DANGLING_WORDS.split())
 _LIST_LINE = re.compile(r"^\s*(?:[-*•–+]|\d{1,3}[.)]|[a-z][.)]|#+|\|)\s*")
 _REFUSED = re.compile(
-    r"\bI(?:['’]m| am)?(?: (?:really|truly|very))? (?:sorry|afraid)\b.{0,60}?\b(?:can(?:no|['’])t|cannot|can not|unable|not able|"
-    r"won['’]t|don['’]t (?:have|feel)|not (?:comfortable|allowed|permitted))"
-    r"|\b(?:I|we) (?:can(?:not|['’]t| not)|am unable to|['’]m unable to|am not able to|won['’]t(?: be able to)?|"
-    r"must decline to|have to decline|will not) "
-    r"(?:\w+ ){0,2}?(?:assist|help|provide|fulfil|fulfill|comply|answer|complete|do that|engage|respond|generate|"
-    r"create|write|discuss|support|offer|share|give|participate|process)"
+    r"\bI(?:['’]m| am)?(?: (?:really|truly|very))? (?:sorry|afraid)\b.{0,60}?"
+    r"\b(?:can(?:no|['’])t|cannot|can not|unable|not able|won['’]t|don['’]t (?:have|feel)|"
+    r"not (?:comfortable|allowed|permitted))"
+    r"|\b(?:I|we) (?:can(?:not|['’]t| not)|am unable to|['’]m unable to|am not able to|"
+    r"won['’]t(?: be able to)?|must decline to|have to decline|will not) "
+    r"(?:\w+ ){0,2}?(?:assist|help|provide|fulfil|fulfill|comply|answer|complete|do that|engage|"
+    r"respond|generate|create|write|discuss|support|offer|share|give|participate|process)"
     r"|\b(?:I['’]m|I am) (?:unable|not able) to\b"
     r"|\bas an? (?:AI|artificial intelligence|large language model|language model)\b"
-    r"|\bagainst my (?:programming|guidelines|policy|policies)\b|\bviolates? (?:my|our|the) (?:content )?(?:policy|guidelines)"
-    r"|^(?:sorry|apologies|unfortunately),? (?:but )?(?:I|we) (?:can(?:no|['’])t|cannot|am unable|do not|don['’]t)"
+    r"|\bagainst my (?:programming|guidelines|policy|policies)\b"
+    r"|\bviolates? (?:my|our|the) (?:content )?(?:policy|guidelines)"
+    r"|^(?:sorry|apologies|unfortunately),? (?:but )?(?:I|we) "
+    r"(?:can(?:no|['’])t|cannot|am unable|do not|don['’]t)"
     r"|\blo siento,? (?:pero )?no puedo|\b(?:es tut mir leid|leider),? (?:aber )?(?:ich )?kann (?:ich )?"
     r"|\bje suis désolée?,? (?:mais )?je ne (?:peux|suis) pas", re.IGNORECASE | re.DOTALL)
 _OPENING_CHARS = 240  # a refusal comes first
 _PLAIN = re.compile(r"\w+")
 
 
-def faults(rows: Sequence[Sequence[Turn] | None], is_train: np.ndarray, options: SftQuality) -> Iterator[Fault]:
+def faults(
+    rows: Sequence[Sequence[Turn] | None], is_train: np.ndarray, options: SftQuality
+) -> Iterator[Fault]:
     """Yield the faults of every answer, the first of each kind in a row."""
     spoken = [exchanges(row) for row in rows]
     usual = _usual([e.answer for row, train in zip(spoken, is_train, strict=True) if train for e in row])

@@ -15,22 +15,26 @@ _JSON = re.compile(
     r"[^.\n]{0,60}?\b(?:as|in|into|to|with|only|an?)\s+(?:\w+\s+){0,2}?json\b"
     r"|\bjson\s+(?:object|array|format|output)\s+(?:with|only|containing|that|of)\b", re.IGNORECASE)
 _NOT_JSON = re.compile(
-    r"\b(?:function|script|program|parser?|parses|code|library|class|module|regex|schema|difference|explain|what is|"
-    r"from json|this json|json to|the json)\b", re.IGNORECASE)
+    r"\b(?:function|script|program|parser?|parses|code|library|class|module|regex|schema|difference|explain|"
+    r"what is|from json|this json|json to|the json)\b", re.IGNORECASE)
 _FENCE = re.compile(
-    r"\b(?:in|inside|within|using|use|with|as)\s+(?:an?\s+)?(?:[\w+#]+\s+)?(?:code[- ](?:block|fence)s?|fenced\b)"
+    r"\b(?:in|inside|within|using|use|with|as)\s+(?:an?\s+)?(?:[\w+#]+\s+)?"
+    r"(?:code[- ](?:block|fence)s?|fenced\b)"
     r"|\btriple backticks?\b|\bmarkdown code\b", re.IGNORECASE)
+_COUNTING = "zero one two three four five six seven eight nine ten eleven twelve"
 _NUMBERS = {word: n for n, word in enumerate(
-    "zero one two three four five six seven eight nine ten eleven twelve".split())}
+    _COUNTING.split())}
 _COUNT = re.compile(
     r"(?:\b(?:list|name|give|provide|suggest|generate|mention|identify|enumerate|recommend|propose|tell|"
     r"create|write|brainstorm|share|offer)\s+(?:me\s+|us\s+|out\s+|down\s+|up\s+with\s+)?"
     r"|\blist\s+of\s+)(?:the\s+)?(?P<how>top\s+|first\s+|exactly\s+|at least\s+|at most\s+|up to\s+)?"
     rf"(?P<n>\d{{1,2}}|{'|'.join(list(_NUMBERS)[2:])})\s+(?P<rest>(?:[\w'’-]+\s+){{0,3}}?[\w'’-]+s|people|children)\b",
     re.IGNORECASE)
-_NO_ITEMS = frozenset(
-    "words sentences paragraphs lines hours minutes days weeks months years dollars times digits characters pages "
-    "letters stanzas verses seconds percent syllables".split())
+_NO_ITEM_WORDS = (
+    "words sentences paragraphs lines hours minutes days weeks months years dollars times digits "
+    "characters pages letters stanzas verses seconds percent syllables"
+)
+_NO_ITEMS = frozenset(_NO_ITEM_WORDS.split())
 _ITEM = re.compile(r"^(?P<indent>\s*)(?:[-*•–+]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S", re.MULTILINE)
 _BLOCK = re.compile(r"```[\w+-]*[ \t]*\n?(.*?)```", re.DOTALL)
 

@@ -42,9 +42,10 @@ def check(rows: Rows, is_train: np.ndarray, options: SftQuality) -> Checks:
 def _turns(rows: Rows, options: SftQuality) -> Iterator[Fault]:
     """Yield what the turns themselves show: no answer in them, template tokens, roles out of order."""
     for i, row in enumerate(rows):
-        empty = [k for k, e in enumerate(exchanges(row), 1) if len(e.answer.strip()) < options.min_answer_chars]
+        said = [len(e.answer.strip()) for e in exchanges(row)]
+        empty = [k for k, n in enumerate(said, 1) if n < options.min_answer_chars]
         if empty:
-            which = "the answer" if len(exchanges(row)) == 1 else f"answer {empty[0]}"
+            which = "the answer" if len(said) == 1 else f"answer {empty[0]}"
             yield Fault(i, "empty_answer", 0.0, options.empty, f"{which} has no text to learn")
         if wrong := disorder(row):
             yield Fault(i, "role_order", 0.2, "flag", f"roles out of order: {wrong}")

@@ -1,4 +1,4 @@
-"""Do two prompts ask the same, and do two answers say otherwise? By numbers, verdicts, negations and names."""
+"""Do two prompts ask the same, and do two answers say otherwise? By numbers, verdicts, denials, names."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\d,]*(?:\.\d+)?|\.\d+")
+_COUNTING = "zero one two three four five six seven eight nine ten eleven twelve"
 _NUMBER_WORDS = {word: str(n) for n, word in enumerate(
-    "zero one two three four five six seven eight nine ten eleven twelve".split())}
-_STOP = frozenset(
-    "a an the of in on at to for from by with as and or is are was were be been being am do does did have has "
-    "had can could would should will shall may might must it its this that these those there their they them "
-    "he she his her him i me my we us our you your what which who whom whose when where why how please kindly "
-    "tell give me let know explain state say answer question find compute calculate determine name identify "
-    "provide show so then than just also about into if but exactly following".split())
-_NEGATIONS = frozenset("not no never none nothing neither nor cannot without isn't aren't wasn't weren't "
-                       "doesn't don't didn't won't can't couldn't shouldn't wouldn't hasn't haven't".split())
+    _COUNTING.split())}
+_STOP_WORDS = (
+    "a an the of in on at to for from by with as and or is are was were be been being am do does did "
+    "have has had can could would should will shall may might must it its this that these those there "
+    "their they them he she his her him i me my we us our you your what which who whom whose when "
+    "where why how please kindly tell give let know explain state say answer question find compute "
+    "calculate determine name identify provide show so then than just also about into if but exactly "
+    "following"
+)
+_STOP = frozenset(_STOP_WORDS.split())
+_NEGATION_WORDS = (
+    "not no never none nothing neither nor cannot without isn't aren't wasn't weren't doesn't don't "
+    "didn't won't can't couldn't shouldn't wouldn't hasn't haven't"
+)
+_NEGATIONS = frozenset(_NEGATION_WORDS.split())
 _VERDICTS = {**dict.fromkeys(("yes", "yeah", "true", "correct", "right", "indeed", "certainly"), True),
              **dict.fromkeys(("no", "nope", "false", "incorrect", "wrong"), False)}
 _OPPOSITES = {one: two for pair in (
@@ -27,9 +34,10 @@ _OPPOSITES = {one: two for pair in (
     "true false", "success failure", "odd even", "greater smaller",
 ) for one, two in (pair.split(), pair.split()[::-1])}
 _OPEN = re.compile(
-    r"^\W*(?:(?:please|can you|could you|would you|now|then)\s+)*(?:write|compose|create|generate|invent|imagine|"
-    r"suggest|brainstorm|propose|come up|make up|design|draft|give (?:me )?(?:a|an|some|\w+) (?:idea|example|tip|"
-    r"suggestion|story|poem|joke)|list|tell (?:me )?an?|rewrite|rephrase|paraphrase|describe)\b", re.IGNORECASE)
+    r"^\W*(?:(?:please|can you|could you|would you|now|then)\s+)*(?:write|compose|create|generate|invent|"
+    r"imagine|suggest|brainstorm|propose|come up|make up|design|draft|give (?:me )?(?:a|an|some|\w+) (?:idea|"
+    r"example|tip|suggestion|story|poem|joke)|list|tell (?:me )?an?|rewrite|rephrase|paraphrase|describe)\b",
+    re.IGNORECASE)
 _SHORT_WORDS = 12  # an answer up to here is one statement
 _SAME_FRAME = 0.5  # share of common words at which two answers are one sentence with something exchanged
 

@@ -48,8 +48,8 @@ _SYSTEM = ("system", "system_prompt")
 FORMATS = (
     Format("messages", (("messages",),), (_SYSTEM,), _chat),
     Format("sharegpt", (("conversations", "conversation"),), (_SYSTEM,), _chat),
-    Format("alpaca", (("instruction",), ("output", "response", "completion")), (("input", "context"), _SYSTEM),
-           _alpaca),
+    Format("alpaca", (("instruction",), ("output", "response", "completion")),
+           (("input", "context"), _SYSTEM), _alpaca),
     Format("prompt-completion", (("prompt",), ("completion", "response")), (_SYSTEM,), _pair),
 )
 

@@ -11,36 +11,77 @@ import numpy as np
 from pipeline.modalities import Fault
 from pipeline.modalities.sft.turns import Turn, answer_of, prompt_of
 
-_COMMON = {  # the commonest words of each language that few others share, and some that several do
-    "en": "the of and to in is that for it with as was on are be this by an at from or have not you which we can "
-          "your will his has but they were their what there when how",
-    "de": "der die und das ist nicht ein eine zu den mit von auf für sich dem des im sie es auch als an werden aus "
-          "er hat dass wie oder wird bei kann einer einen sind wurde durch nach ihre",
-    "fr": "le la les de des et est une un en que qui dans pour sur pas plus par avec ce il elle sont au du ne se ou "
-          "cette aux nous vous être ont mais comme peut leur",
-    "es": "el la los las de que y en un una es por con para no se del al lo como más su sus pero son fue este esta "
-          "ha está muy entre también cuando puede desde",
-    "it": "il la lo gli le di che e è un una in per con non si del della dei delle al alla da come più sono anche "
-          "ma questo nel nella ha essere può tra dalla",
-    "pt": "o a os as de que e em um uma é por com para não se do da dos das ao mais como mas foi são sua seu ou "
-          "também está pela pode entre isso ser",
-    "nl": "de het een van en in is dat op te zijn met voor niet aan er om ook als dan maar bij naar deze werd wordt "
-          "door kan heeft uit hij worden deze",
-    "sv": "och att det som en är på för med av den till har inte ett om i var kan från de sig så eller vid också "
-          "efter denna",
-    "da": "og at det som en er på for med af den til har ikke et om i var kan fra de sig så eller ved også efter "
-          "denne bliver",
-    "pl": "i w na z się nie do to jest że jak od po przez są dla oraz ale przy może ich który która które tym być",
-    "tr": "ve bir bu için ile da de olarak olan gibi daha çok en ne kadar sonra ise ancak veya değil olduğu",
-    "ro": "și în de la cu pe este un o nu care din pentru mai sau sunt prin ca fi al a au fost acest",
-    "cs": "a v na se je že s z do o jako pro by ale také jsou nebo při který která které však může byl",
-    "fi": "ja on ei että se oli hän mutta kuin myös joka ovat tai sen tämä kun voi sekä jos",
-    "id": "yang dan di dengan untuk dari ini itu pada adalah dalam tidak akan atau juga sebagai dapat ke oleh",
-    "vi": "và của là có được các trong cho không người một những với để này đã từ",
+# The commonest words of each language.
+_COMMON = {
+    "en": (
+        "the of and to in is that for it with as was on are be this by an at from or have not you "
+        "which we can your will his has but they were their what there when how"
+    ),
+    "de": (
+        "der die und das ist nicht ein eine zu den mit von auf für sich dem des im sie es auch als an "
+        "werden aus er hat dass wie oder wird bei kann einer einen sind wurde durch nach ihre"
+    ),
+    "fr": (
+        "le la les de des et est une un en que qui dans pour sur pas plus par avec ce il elle sont au "
+        "du ne se ou cette aux nous vous être ont mais comme peut leur"
+    ),
+    "es": (
+        "el la los las de que y en un una es por con para no se del al lo como más su sus pero son "
+        "fue este esta ha está muy entre también cuando puede desde"
+    ),
+    "it": (
+        "il la lo gli le di che e è un una in per con non si del della dei delle al alla da come più "
+        "sono anche ma questo nel nella ha essere può tra dalla"
+    ),
+    "pt": (
+        "o a os as de que e em um uma é por com para não se do da dos das ao mais como mas foi são "
+        "sua seu ou também está pela pode entre isso ser"
+    ),
+    "nl": (
+        "de het een van en in is dat op te zijn met voor niet aan er om ook als dan maar bij naar "
+        "deze werd wordt door kan heeft uit hij worden deze"
+    ),
+    "sv": (
+        "och att det som en är på för med av den till har inte ett om i var kan från de sig så eller "
+        "vid också efter denna"
+    ),
+    "da": (
+        "og at det som en er på for med af den til har ikke et om i var kan fra de sig så eller ved "
+        "også efter denne bliver"
+    ),
+    "pl": (
+        "i w na z się nie do to jest że jak od po przez są dla oraz ale przy może ich który która "
+        "które tym być"
+    ),
+    "tr": (
+        "ve bir bu için ile da de olarak olan gibi daha çok en ne kadar sonra ise ancak veya değil "
+        "olduğu"
+    ),
+    "ro": (
+        "și în de la cu pe este un o nu care din pentru mai sau sunt prin ca fi al a au fost acest"
+    ),
+    "cs": (
+        "a v na se je že s z do o jako pro by ale také jsou nebo při který která které však může byl"
+    ),
+    "fi": (
+        "ja on ei että se oli hän mutta kuin myös joka ovat tai sen tämä kun voi sekä jos"
+    ),
+    "id": (
+        "yang dan di dengan untuk dari ini itu pada adalah dalam tidak akan atau juga sebagai dapat "
+        "ke oleh"
+    ),
+    "vi": (
+        "và của là có được các trong cho không người một những với để này đã từ"
+    ),
 }
+_ENGLISH_WORDS = (
+    "per come in a an as is on be do no me i o die was man war so also men or for at van over of to "
+    "de den dan fin son var till dat"
+)
+_ENGLISH_TOO = frozenset(_ENGLISH_WORDS.split())
 _WORDS_OF: dict[str, list[str]] = {}
 for _code, _words in _COMMON.items():
-    for _word in set(_words.split()):
+    for _word in set(_words.split()) - (_ENGLISH_TOO if _code != "en" else set()):
         _WORDS_OF.setdefault(_word, []).append(_code)
 _SCRIPTS = (
     ("ja", re.compile(r"[\u3040-\u30ff]")), ("ko", re.compile(r"[\uac00-\ud7af]")),

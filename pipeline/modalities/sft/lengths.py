@@ -30,7 +30,7 @@ def faults(rows: Sequence[Sequence[Turn] | None], name: str, max_length: int) ->
         answer = _tokens(tokenizer, turns[-1]["content"])
         left = max(answer - (whole - max_length), 0)
         because = (f"{whole} tokens, max_length is {max_length}: "
-                   + (f"the answer keeps {left} of its {answer}" if left else "nothing of the answer is left"))
+                   + (f"the answer keeps {left} of its {answer}" if left else "no answer is left"))
         yield Fault(i, "answer_cut", min(left / max(answer, 1), 0.99), "flag", because)
 
 

@@ -12,8 +12,8 @@ from pipeline.modalities import Fault
 _CARD = re.compile(r"(?<![\d.,-])(?:\d[ -]?){12,18}\d(?![\d-])")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
 _IP = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
-_NOBODY = re.compile(r"@(?:[\w-]+\.)*(?:example\.(?:com|org|net)|test|invalid|localhost)$|^(?:user|name|email)@",
-                     re.IGNORECASE)
+_NOBODY = re.compile(r"@(?:[\w-]+\.)*(?:example\.(?:com|org|net)|test|invalid|localhost)$"
+                     r"|^(?:user|name|email)@", re.IGNORECASE)
 _PATH = re.compile(r"https?://[^\s?#\"'<>]+")  # a page's address is no key; what follows its "?" may be
 _RESOLVERS = frozenset(("8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9"))  # everybody's
 _HINT = re.compile(r"@|\d[\d .()-]{5,}\d|[\w+/-]{19}|PRIVATE KEY")

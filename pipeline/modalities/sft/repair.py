@@ -10,6 +10,8 @@ from pipeline.modalities.sft.turns import role_of
 from pipeline.modalities.text.options import TextClean
 from pipeline.modalities.text.repair import repair as repair_text
 
+_UNICODE = TextClean(unicode=True, markup=False, whitespace=False)
+
 
 def repair(cell: Any, options: SftClean) -> tuple[Any, list[str]]:
     """Return the repaired turns and what was wrong, in words; the same cell and [] when nothing was.
@@ -41,7 +43,7 @@ def _repaired(text: str, options: SftClean) -> tuple[str, list[str]]:
     for _ in range(8):
         before = text
         if options.unicode:
-            text, found = repair_text(text, TextClean(markup=False, whitespace=False))
+            text, found = repair_text(text, _UNICODE)
             reasons += found
         if options.whitespace and (stripped := _tidy(text)) != text:
             text = stripped

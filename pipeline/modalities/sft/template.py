@@ -15,8 +15,8 @@ _HEADINGS = r"^[ \t]*###[ \t]*(?:Instruction|Response|Input|Human|Assistant|User
 TOKEN = re.compile(f"{_SPECIAL}|{_HEADINGS}", re.MULTILINE)
 _HINT = re.compile(r"<[|｜<a-z/]|\[/?[A-Z]|###")
 _ENDS = (
-    re.compile(rf"\s*(?P<token><\|im_end\|>|<\|endoftext\|>|<\|end_of_text\|>|<\|eot_id\|>|<\|end\|>|</s>"
-               rf"|<end_of_turn>|<eos>|\[EOS\]|<｜end▁of▁sentence｜>)\s*$"),
+    re.compile(r"\s*(?P<token><\|im_end\|>|<\|endoftext\|>|<\|end_of_text\|>|<\|eot_id\|>|<\|end\|>|</s>"
+               r"|<end_of_turn>|<eos>|\[EOS\]|<｜end▁of▁sentence｜>)\s*$"),
     re.compile(r"^\s*(?P<token>(?:<\|im_start\|>|<start_of_turn>|<\|start_header_id\|>)"
                r"(?:system|user|assistant|model)(?:<\|end_header_id\|>|\n)|<s>|<bos>|<\|begin_of_text\|>"
                r"|###[ \t]*(?:Response|Assistant)[ \t]*:)\s*"),
