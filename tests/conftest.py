@@ -6,6 +6,7 @@ import os
 import random
 
 import pytest
+from pairs_data import make_preference, make_sft
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -111,7 +112,7 @@ def _columns(rows: list[dict]) -> dict[str, list]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-FIXTURES = {"text": make_text, "tabular": make_table}
+FIXTURES = {"text": make_text, "tabular": make_table, "sft": make_sft, "preference": make_preference}
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from pipeline.modalities import Checks, Clash, Intake, Modality, Pairs, Rule
 from pipeline.modalities.preference.options import PreferenceAugment, PreferenceClean, PreferenceQuality
 from pipeline.modalities.sft import MODALITY as SFT
 from pipeline.modalities.sft.turns import answer_of, prompt_of, told
+from pipeline.stage import NotApplicable
 
 _COLUMNS = ("prompt", "chosen", "rejected")
 
@@ -113,6 +114,10 @@ class Preference:
         chosen = PreferenceAugment.model_validate(options or {})
         varied, how = SFT.perturb({"messages": cells["prompt"]}, seed, chosen)
         return {**cells, "prompt": varied["messages"]}, how
+
+    def between(self, one: Mapping[str, Any], other: Mapping[str, Any], share: float) -> dict[str, Any]:
+        """There is none."""
+        raise NotApplicable("no answer lies between two answers")
 
     def show(self, cells: Mapping[str, Any]) -> str:
         """Return the prompt's turns, then both answers under their names."""

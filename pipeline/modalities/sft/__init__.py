@@ -15,6 +15,7 @@ from pipeline.modalities import Checks, Clash, Intake, Modality, Pairs, Rule
 from pipeline.modalities.sft.options import SftAugment, SftClean, SftDuplicates, SftQuality
 from pipeline.modalities.sft.turns import answer_of, prompt_of, told
 from pipeline.modalities.text import encoder
+from pipeline.stage import NotApplicable
 
 WITH_ANSWER = "+answer"  # ends the name of an encoder that reads the answer too
 
@@ -138,6 +139,10 @@ class Sft:
                 how.append(words)
             out.append({"role": turn["role"], "content": content})
         return {**cells, "messages": out}, "; ".join(dict.fromkeys(how)) or "nothing to change"
+
+    def between(self, one: Mapping[str, Any], other: Mapping[str, Any], share: float) -> dict[str, Any]:
+        """There is none."""
+        raise NotApplicable("no answer lies between two answers")
 
     def show(self, cells: Mapping[str, Any]) -> str:
         r"""Return the turns, each under its role.

@@ -80,6 +80,11 @@ def read_rows(table: pa.Table, content: Sequence[str]) -> Intake:
         return Intake(table, ("messages",))
     forms = {form.name: form for form in FORMATS}
     found = columns_of(content)
+    if not found:
+        from pipeline.ingest.source import InputError
+
+        known = "messages; conversations; instruction, input, output; prompt, completion"
+        raise InputError(f"columns {', '.join(content)} make no instruction pairs (call them {known})")
     cells = {name: table[name].to_pylist() for name in content}
     rows: list[Turns | None] = []
     unreadable: dict[int, str] = {}
