@@ -11,6 +11,7 @@ from flows import (
     data_commands,
     doctor,
     export_commands,
+    export_pairs,
     ledger_commands,
     plan_command,
     report_commands,
@@ -160,6 +161,7 @@ data_commands.register(app)
 register_stages(app)
 ledger_commands.register(app)
 export_commands.register(app)
+export_pairs.register()
 doctor.register(app)
 plan_command.register(app)
 report_commands.register(app)

@@ -72,7 +72,7 @@ def hf(
                    annotations_creators=annotations_creators, source_datasets=source_datasets, tags=tags,
                    published=published, citation=citation, url=url)  # fmt: skip
     columns = (text_column, label_column, id_column, split_column, group_column, time_column, modality)
-    origin = _origin(data, run, snapshot, workspace, columns, quiet)
+    origin = origin_of(data, run, snapshot, workspace, columns, quiet)
     done = export_hf(origin, folder, about)
     if not about.licensed:
         say("the card says license: unknown (state one with --license)")
@@ -109,7 +109,7 @@ def _about(**stated: Any) -> About:
     return kept
 
 
-def _origin(
+def origin_of(
     data: str | None,
     run: int | None,
     snapshot: str | None,
@@ -117,6 +117,7 @@ def _origin(
     columns: tuple[Any, ...],
     quiet: bool,
 ) -> Origin:
+    """Return what is to be exported: DATA, a run's curated data, or a snapshot."""
     from pipeline.export import Origin, of_run, of_snapshot
     from pipeline.recipe import RecipeError
     from pipeline.source import open_plan

@@ -14,6 +14,7 @@ from pipeline.findings import Action, Findings
 from pipeline.named_files import key_settings, read_digests
 
 if TYPE_CHECKING:
+    from pipeline.modalities import Modality
     from pipeline.signals.engine import Signals
 
 # The order a recipe must keep: people's decisions lead. `fitness` is not in it, it may stand anywhere.
@@ -63,6 +64,10 @@ class Stage(BaseModel, frozen=True, extra="forbid"):
     def key_settings(self) -> dict[str, Any]:
         """All settings as plain values, for keys: the files that they name stand there by their content."""
         return key_settings(self, self._digests)
+
+    def signals_for(self, kind: Modality) -> tuple[str, ...]:
+        """Return the signals that it reads for one modality: `needs`, unless it asks the modality."""
+        return self.needs
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Say what is wrong with `data` and what to do about it. Pure: same input, same answer."""

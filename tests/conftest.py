@@ -6,6 +6,7 @@ import os
 import random
 
 import pytest
+from pairs_data import make_preference, make_sft
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -143,7 +144,7 @@ def make_text_votes(seed: int = 0) -> Dataset:
 
 # The part of a name before "-" is the modality; what follows tells labels of another shape.
 FIXTURES = {"text": make_text, "text-sets": make_text_sets, "text-votes": make_text_votes,
-            "tabular": make_table}  # fmt: skip
+            "tabular": make_table, "sft": make_sft, "preference": make_preference}  # fmt: skip
 
 
 def modality_of(kind: str) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pipeline.ingest.decode import BROKEN, not_utf8, read_text
 from pipeline.ingest.delimited import read_delimited
+from pipeline.ingest.json_array import read_json
 from pipeline.ingest.jsonl import read_jsonl
 from pipeline.ingest.parquet import read_parquet
 from pipeline.ingest.source import File, InputError, Raw, Rejected, Source, files_of
@@ -18,6 +19,7 @@ from pipeline.ingest.unify import concat
 READERS: dict[str, Callable[[File], Raw]] = {
     ".csv": read_delimited, ".tsv": read_delimited, ".tab": read_delimited,
     ".jsonl": read_jsonl, ".ndjson": read_jsonl, ".parquet": read_parquet, ".pq": read_parquet,
+    ".json": read_json,
 }
 SPLIT_WORDS = {word: split for split, words in (
     ("train", "train training"), ("validation", "validation valid dev val"),
@@ -62,9 +64,7 @@ def _read_file(file: File) -> Raw:
         known = ", ".join(sorted(READERS))
         ending = file.path.suffix.lower()
         hint = f"use one of {known}"
-        if ending == ".json":
-            hint = "write one object a line as .jsonl"
-        elif ending in ARCHIVES:
+        if ending in ARCHIVES:
             hint = f"unpack it first, then {hint}"
         raise InputError(f"{file.name}: files ending in {file.path.suffix!r} are not read ({hint})")
     return reader(file)
@@ -74,6 +74,7 @@ def _read_folder(path: str, files: list[File]) -> Raw:
     texts = [f for f in files if f.path.suffix.lower() == ".txt" and "/" in f.name]
     exported = [f for f in files if f.name == EXPORTED]
     data = exported or [f for f in files if f.path.suffix.lower() in READERS]
+    data = [f for f in data if f.path.suffix.lower() != ".json"] or data  # beside data, .json says what it is
     used, raw = _read_texts(path, texts) if texts and not exported else _read_data(path, data)
     if unused := sorted({f.name for f in files} - {f.name for f in used}):
         raw.notes.append(f"{path}: not used: {', '.join(unused)}")

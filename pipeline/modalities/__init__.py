@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
@@ -59,6 +59,33 @@ class Rule(NamedTuple):
     high: float
     action: str  # flag or drop
     meaning: str  # completes "{value} {unit}: ..."
+
+
+class Fault(NamedTuple):
+    """One thing wrong, in words, where a bound on a measure cannot say it; `row` None: with the whole."""
+
+    row: int | None
+    issue: str
+    score: float  # in [0, 1], 0 = certainly bad
+    action: str  # flag or drop
+    because: str
+    related: tuple[int, ...] = ()
+
+
+class Checks(NamedTuple):
+    """What a modality's own checks found: the issues that every row was examined for, and the faults."""
+
+    examined: tuple[str, ...] = ()
+    faults: Sequence[Fault] = ()
+
+
+class Clash(NamedTuple):
+    """Two rows that ask the same and answer otherwise."""
+
+    left: int
+    right: int
+    score: float  # in [0, 1], 0 = certainly a contradiction
+    because: str  # completes "row ... asks the same: ..."
 
 
 class Modality(Protocol):
@@ -145,6 +172,52 @@ class Modality(Protocol):
     def picture(self, cells: Mapping[str, Any], side_px: int) -> bytes | None:
         """Return the row as a small JPEG for reports, at most `side_px` a side; None where text says it."""
         ...
+
+
+# What a modality may offer besides; one that does not has nothing to say.
+
+
+def labelled(kind: Modality) -> bool:
+    """Whether a label may be guessed among its columns (`labelled`): no, where content is its own target."""
+    return bool(getattr(kind, "labelled", True))
+
+
+def check(kind: Modality, content: pa.Table, is_train: np.ndarray, options: Any) -> Checks:
+    """Return what the modality's own checks find (`check(content, is_train, options)`), for `quality`.
+
+    Nothing about a row may depend on another row that is held out.
+    """
+    found = getattr(kind, "check", None)
+    return found(content, is_train, options) if found else Checks()
+
+
+def clash_signals(kind: Modality) -> tuple[str, ...]:
+    """Return the signals that the modality's `clashes` reads."""
+    return tuple(getattr(kind, "clash_signals", ()))
+
+
+def offers_clashes(kind: Modality) -> bool:
+    """Whether the modality knows what its rows ask and answer."""
+    return hasattr(kind, "clashes")
+
+
+def clashes(
+    kind: Modality, content: pa.Table, is_train: np.ndarray, signals: Any, options: Any
+) -> list[Clash]:
+    """Return the train rows that contradict each other (`clashes(...)`), for `duplicates`."""
+    found = getattr(kind, "clashes", None)
+    return found(content, is_train, signals, options) if found else []
+
+
+def built_on(kind: Modality) -> tuple[str, ...]:
+    """Return the modalities whose code the modality calls (`built_on`); cache keys hold their digests."""
+    return tuple(f"{__name__}.{name}" for name in (kind.name, *getattr(kind, "built_on", ())))
+
+
+def passages(kind: Modality, cells: Mapping[str, Any]) -> list[str]:
+    """Return the texts of a row that are compared with a benchmark's, its main one first (`passages`)."""
+    found = getattr(kind, "passages", None)
+    return found(cells) if found else [kind.show(cells)]
 
 
 @cache
