@@ -42,7 +42,8 @@ def _several(cells: list[Any]) -> dict[str, Any]:
 
 def _votes(cells: list[Mapping[str, Any]]) -> dict[str, Any]:
     """Agreement = share of the class most annotators chose; 1 where all agree."""
-    agreement, by_class = [], {}
+    agreement: list[float] = []
+    by_class: dict[str, list[float]] = {}
     for cell in cells:
         shares = {str(k): float(v) for k, v in cell.items() if v}
         if total := sum(shares.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,11 +55,11 @@ def sizes(
     places = np.linspace(0, max(len(usual) - 1, 0), min(len(usual), MOST_POINTS))
     strange = np.flatnonzero(is_odd & np.isfinite(width) & np.isfinite(height))[:MOST_POINTS]
     kept = np.concatenate([usual[np.unique(places.astype(int))], strange])
-    kinds = pd.Series(list(zip(width, height, strict=True))).value_counts().sort_index(kind="stable")
-    most = kinds.sort_values(ascending=False, kind="stable")[:6]
+    kinds = Counter(zip(width.tolist(), height.tolist(), strict=True))
+    most = sorted(kinds.items(), key=lambda p: (-p[1], p[0]))[:6]
     return {
         "measured": len(measures), "kinds": len(kinds), "odd": len(odd),
-        "most": [{"width_px": float(w), "height_px": float(h), "rows": int(n)} for (w, h), n in most.items()],
+        "most": [{"width_px": w, "height_px": h, "rows": n} for (w, h), n in most],
         "points": [[float(width[i]), float(height[i]), int(is_odd[i])] for i in kept],
     }  # fmt: skip
 
