@@ -103,9 +103,9 @@ def outliers(data: Record, most: int) -> dict[str, Any] | None:
 
 
 def lengths(data: Record) -> dict[str, Any] | None:
-    """Return the histogram of the first measure, raw and curated."""
+    """Return the histogram of the first measure, raw and curated; none where a plane of sizes says more."""
     found = data.get("lengths")
-    if not found:
+    if not found or data.get("sizes"):
         return None
     name = measure_name(found["measure"])
     return {

@@ -24,6 +24,7 @@ class Rows:
         self.tables = [raw.table, curated.table, *(f.added for _, f in steps if f.added is not None)]
         of = modality(raw.modality)
         self.show, self.pictures = of.show, Pictures(of.picture)
+        self._keys: dict[str, str | None] = {}  # of the pictures of rows that were asked for
 
     @cached_property
     def where(self) -> dict[str, tuple[int, int]]:
@@ -59,8 +60,10 @@ class Rows:
 
     def picture(self, row_id: str) -> str | None:
         """Return the key of the row's picture, None where it has none."""
-        cells = self.content(row_id)
-        return None if cells is None else self.pictures.of(cells)
+        if row_id not in self._keys:
+            cells = self.content(row_id)
+            self._keys[row_id] = None if cells is None else self.pictures.of(cells)
+        return self._keys[row_id]
 
     def label(self, row_id: str) -> str | None:
         """Return the label the row had at first, as text."""
