@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
 
@@ -42,7 +42,11 @@ class Source(BaseModel, frozen=True, extra="forbid"):
 
     name: str = Field(min_length=1)
     path: PathText
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field({}, description="its column name -> the dataset's")
+    labels: dict[str, str] = Field({}, description="its word for a class -> the dataset's")
+    split: Literal["train", "validation", "test"] | None = Field(
+        None, description="where all its rows belong to one split"
+    )
     encoding: str | None = ENCODING
 
     _known_encoding = field_validator("encoding")(_encoding)

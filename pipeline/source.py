@@ -59,7 +59,7 @@ def ingest_key(data: Data, seed: int) -> Key:
     sources = _sources(data)
     return Key("ingest", {
         "files": input_digest(sources), "seed": seed,
-        "sources": [(s.name, s.columns, s.encoding) for s in sources],
+        "sources": [(s.name, s.columns, s.encoding, s.labels, s.split) for s in sources],
         "settings": data.model_copy(update={"path": None, "sources": ()}).model_dump(mode="json"),
         "code": code_parts("pipeline.ingest", "pipeline.modalities", "pipeline.minhash"),
     })  # fmt: skip
@@ -67,7 +67,11 @@ def ingest_key(data: Data, seed: int) -> Key:
 
 def _sources(data: Data) -> list[Source]:
     if data.sources:
-        return [Source(s.name, s.path, dict(s.columns), s.encoding or data.encoding) for s in data.sources]
+        return [
+            Source(s.name, s.path, dict(s.columns), encoding=s.encoding or data.encoding,
+                   labels=dict(s.labels), split=s.split)
+            for s in data.sources
+        ]
     return [Source("", str(data.path), encoding=data.encoding)]
 
 

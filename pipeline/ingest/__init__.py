@@ -19,6 +19,7 @@ from pipeline.ingest.assemble import empty_labels, final_columns, final_roles
 from pipeline.ingest.folder import read_source
 from pipeline.ingest.label_cells import with_votes
 from pipeline.ingest.roles import RoleNames, is_own, resolve
+from pipeline.ingest.several import fit_together
 from pipeline.ingest.source import InputError, Rejected, Source, did_you_mean, input_digest, quarantine
 from pipeline.ingest.split import SplitPlan, complete, stated
 from pipeline.ingest.unify import concat
@@ -72,10 +73,12 @@ def ingest(
     raws = [read_source(source) for source in sources]
     sizes = [raw.table.num_rows for raw in raws]
     own = all(is_own(raw.table) for raw in raws)
-    table, mixed = concat([_renamed(raw.table, source) for raw, source in zip(raws, sources, strict=True)])
+    tables = [_renamed(raw.table, source) for raw, source in zip(raws, sources, strict=True)]
+    fit = fit_together(tables, sources, roles or RoleNames(), modality)
+    table, mixed = concat(fit.tables)
     where = sources[0].path if len(sources) == 1 else "the sources"
-    table, named, counted = with_votes(table, roles or RoleNames(), where)
-    found = resolve(table, named, modality, where, own, sizes)
+    table, named, counted = with_votes(table, fit.named(roles or RoleNames()), where)
+    found = resolve(table, named, fit.modality or modality, where, own, sizes)
 
     of_row = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
     prefix = [f"{name}:" if len(sources) > 1 else "" for name in of_row]
@@ -84,7 +87,7 @@ def ingest(
     else:
         ids = _own_ids(table, found.names.id, sizes, sources)
     ids = [p + i for p, i in zip(prefix, ids, strict=True)]
-    taken = modality_called(found.modality).intake(table, found.names.content)
+    taken = fit.after(modality_called(found.modality).intake(table, found.names.content))
     found = found.with_content(taken.content)
     table, rejected = taken.table, _unreadable(taken, sources, sizes)
     if rejected:
@@ -111,7 +114,8 @@ def ingest(
         dataset=data,
         quarantine=quarantine([*(row for raw in raws for row in raw.rejected), *rejected]),
         guesses=[*(g for raw in raws for g in raw.guesses), *counted, *found.guesses, *ours, *told],
-        notes=[*(n for raw in raws for n in raw.notes), *mixed, *taken.notes, *empty, *split_notes],
+        notes=[*(n for raw in raws for n in raw.notes), *fit.notes, *mixed, *taken.notes, *empty,
+               *split_notes],
         input_digest=digest,
     )
 

@@ -32,12 +32,15 @@ class Source:
     name : the `source` column, and the prefix of ids when there are several; "" takes the path's stem.
     columns : what to rename, from the file's column name to ours, before roles are looked for.
     encoding : that of its text files; None finds out.
+    labels : its words for classes, to ours. split : the split that all its rows are in, if they are.
     """
 
     name: str
     path: str
     columns: Mapping[str, str] = field(default_factory=dict)
     encoding: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
 
     @property
     def title(self) -> str:
