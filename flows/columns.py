@@ -17,6 +17,7 @@ from flows.options import (
     Encoding,
     GroupColumn,
     IdColumn,
+    ImageColumn,
     LabelColumn,
     ModalityName,
     SplitColumn,
@@ -43,12 +44,13 @@ class Reading:
     time_column: TimeColumn = None
     modality: ModalityName = None
     encoding: Encoding = None
+    image_column: ImageColumn = None
 
     def plan(self, split: bool = False) -> Data:
         """Return the data plan; `split` where the command needs splits, which are made if there are none."""
         return plan_of(
             self.data, self.text_column, self.label_column, self.id_column, self.split_column,
-            self.group_column, self.time_column, self.modality, split, self.encoding,
+            self.group_column, self.time_column, self.modality, split, self.encoding, self.image_column,
         )  # fmt: skip
 
     def out(self, given: Path | None, kind: str) -> Path:

@@ -39,7 +39,7 @@ def open_plan(data: Data, seed: int, store: Store) -> Opened:
         done = ingest(
             sources,
             _roles(data),
-            modality=data.modality,
+            modality="image" if data.image else data.modality,
             seed=seed,
             split=SplitPlan(test=data.test_fraction, validation=data.validation_fraction),
         )
@@ -67,12 +67,15 @@ def ingest_key(data: Data, seed: int) -> Key:
 
 def _sources(data: Data) -> list[Source]:
     if data.sources:
-        return [Source(s.name, s.path, dict(s.columns), s.encoding or data.encoding) for s in data.sources]
-    return [Source("", str(data.path), encoding=data.encoding)]
+        return [
+            Source(s.name, s.path, dict(s.columns), s.encoding or data.encoding, data.image)
+            for s in data.sources
+        ]
+    return [Source("", str(data.path), encoding=data.encoding, image=data.image)]
 
 
 def _roles(data: Data) -> RoleNames:
-    content = data.columns or ((data.text,) if data.text else ())
+    content = data.columns or tuple(name for name in (data.text, data.image) if name)
     return RoleNames(
         content=content, label=data.label, id=data.id, split=data.split, group=data.group, time=data.time
     )
