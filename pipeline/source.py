@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.blobs import holds
 from pipeline.code import code_parts
 from pipeline.dataset import Dataset
 from pipeline.files import read_parquet, write_parquet
@@ -48,7 +49,7 @@ def open_plan(data: Data, seed: int, store: Store) -> Opened:
 
     folder, facts = store.artifact(ingest_key(data, seed), read)
     quarantine = read_parquet(folder / "quarantine.parquet").to_pylist()
-    if not (store.root / "datasets" / facts["root"]).exists():  # was damaged and deleted, as one is told
+    if not holds(store, facts["root"]):  # was damaged and deleted, as one is told
         with TemporaryDirectory() as scratch:
             read(Path(scratch))
     return Opened(store.load(facts["root"]), facts["guesses"], facts["notes"], quarantine)

@@ -127,7 +127,7 @@ def _read_data(path: str, files: list[File]) -> tuple[list[File], Raw]:
     kinds = sorted({READERS[f.path.suffix.lower()].__name__.removeprefix("read_") for f in files})
     if not files:
         known = ", ".join(sorted(READERS))
-        raise InputError(f"{path}: nothing to read in this folder (it needs {known}, <label>/*.txt or pictures)")
+        raise InputError(f"{path}: nothing to read here (it needs pictures, <label>/*.txt, or {known})")
     if len(kinds) > 1:
         names = ", ".join(f.name for f in files[:6])
         raise InputError(f"{path}: holds {' and '.join(kinds)} files: {names} (name one of them)")

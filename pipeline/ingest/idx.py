@@ -1,4 +1,4 @@
-"""idx: the files of MNIST and its kin, `train-images-idx3-ubyte` beside `train-labels-idx1-ubyte`, gzip or not.
+"""idx: the files of MNIST and its kin, `train-images-idx3-ubyte` beside its labels, gzip or not.
 
 Each picture becomes a grey PNG, so that it is a file as any other.
 """
@@ -66,10 +66,10 @@ def read_idx(path: str, found: Mapping[tuple[str, str], File], split_words: Mapp
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Return grey pixels (h, w) uint8 as a PNG file.
+    r"""Return grey pixels (h, w) uint8 as a PNG file.
 
     >>> png(np.zeros((2, 3), np.uint8))[:8]
-    b'\\x89PNG\\r\\n\\x1a\\n'
+    b'\x89PNG\r\n\x1a\n'
     """
     height, width = pixels.shape
     lines = np.zeros((height, width + 1), np.uint8)  # each line begins with its filter, 0 = none
@@ -93,7 +93,8 @@ def _array(file: File, axes: int) -> np.ndarray:
     for n in shape:
         wanted *= n  # Python's integers: a hostile header cannot make it wrap
     if wanted != len(body):
-        raise InputError(f"{file.name}: its header says {wanted:,} bytes, it holds {len(body):,} (get it again)")
+        both = f"its header says {wanted:,} bytes, it holds {len(body):,}"
+        raise InputError(f"{file.name}: {both} (get it again)")
     return body.reshape(shape)
 
 

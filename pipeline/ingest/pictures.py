@@ -1,7 +1,7 @@
 """Folders of pictures, and columns that name picture files.
 
-Layouts as in Hugging Face's `imagefolder`: `<label>/x.jpg`, `<split>/<label>/x.jpg`, `<split>/x.jpg`, or pictures
-beside a `metadata.csv`, `.jsonl` or `.parquet` whose column `file_name` names them.
+Layouts as in Hugging Face's `imagefolder`: `<label>/x.jpg`, `<split>/<label>/x.jpg`, `<split>/x.jpg`, or
+pictures beside a `metadata.csv`, `.jsonl` or `.parquet` whose column `file_name` names them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read_pictures(
         raw.guesses.append("split: the outer folders' names, which cover all files")
     elif any(splits):
         bare = next(f.name for f, s in zip(pictures, splits, strict=True) if not s)
-        raw.guesses.append(f"split: not taken from the folders' names, because {bare} lies in none of a split")
+        raw.guesses.append(f"split: not taken from the folders' names, because {bare} lies in none")
     return [pictures[k] for k in used], _with_cells(raw, columns, [pictures[k] for k in used])
 
 
@@ -180,7 +180,7 @@ def _with_cells(raw: Raw, columns: dict[str, list[str]], files: Sequence[File]) 
 
 
 def _cells(files: Sequence[File | None]) -> tuple[pa.ChunkedArray, dict[int, str]]:
-    """Return the files' contents as image cells, missing where there is no file, and what could not be read."""
+    """Return the files as image cells, missing where there is no file, and what could not be read."""
     chunks, broken = [], {}
     for start in range(0, len(files), _PART):
         bodies: list[bytes | None] = []

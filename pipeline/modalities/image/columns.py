@@ -19,7 +19,7 @@ ENDINGS = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "BMP": "bmp", "WebP": "web
 
 
 def image_columns(table: pa.Table, taken: set[str]) -> tuple[str, ...]:
-    r"""Return the first free column of image cells, of structs with bytes, or of bytes that begin as images do.
+    r"""Return the first free column of image cells, structs with bytes, or bytes that begin as images do.
 
     >>> image_columns(pa.table({"raw": [b"\xff\xd8\xff\xe0 ..."], "key": [b"123"]}), set())
     ('raw',)

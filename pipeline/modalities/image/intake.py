@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import os
 import warnings
@@ -24,12 +25,13 @@ MOST_PIXELS = 50_000_000  # a picture with more is refused before it is decoded;
 MOST_SCANS = 100  # of a progressive JPEG; each costs a pass over all pixels, cameras and tools write about 10
 _PART = 64  # pictures a thread takes at once
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+_PLUGINS = {"WEBP": "WebP"}
 _OTHERS = ((b"%PDF-", "a PDF"), (b"<svg", "an SVG drawing"), (b"<?xml", "XML"), (b"<!DOCTYPE", "a web page"),
            (b"<html", "a web page"), (b"PK\x03\x04", "a ZIP archive"), (b"{", "JSON text"))  # fmt: skip
 
 
 class Seen(NamedTuple):
-    """What decoding a picture told: why it cannot be read ("" when it can), and whether it has more frames."""
+    """What decoding a picture told: why it cannot be read, "" when it can; whether it has more frames."""
 
     fault: str
     frames: bool = False
@@ -177,10 +179,8 @@ def _buffer(cell: Any) -> Any:
 def _pillow() -> Any:
     """Return `PIL.Image` with the readers of our formats, so that no thread has to import one."""
     try:
-        from PIL import (  # noqa: F401
-            BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin, PngImagePlugin,
-            TiffImagePlugin, WebPImagePlugin,
-        )  # fmt: skip
+        for name in _FORMATS:
+            importlib.import_module(f"PIL.{_PLUGINS.get(name, name.title())}ImagePlugin")
+        return importlib.import_module("PIL.Image")
     except ImportError:
         raise Missing('pictures need pillow: pip install "assay[image]"') from None
-    return Image
