@@ -83,7 +83,7 @@ def fetch(store: Store, names: Sequence[str], digests: Sequence[str | None]) -> 
         found |= _places(others, {digest: 1 for digest in rows if digest not in found})
     if lost := [digest for digest in rows if digest not in found]:
         gone = next((pack for pack in named if not (pack / MANIFEST).exists()), store.root / PACKS)
-        what = f"{len(lost):,} pictures, such as {lost[0][:12]}, are in no pack"
+        what = f"in no pack: {len(lost):,} of {len(rows):,} pictures, such as {lost[0][:12]}"
         raise Corrupt(f"{gone}: missing or damaged: {what}; delete {gone} and run again")
     sizes = [0 if digest is None else found[digest].n_bytes for digest in digests]
     return _joined(sizes, _read(store, found, rows))

@@ -24,8 +24,7 @@ from pipeline.stage import Missing
 MOST_PIXELS = 50_000_000  # a picture with more is refused before it is decoded; 200 MB in memory as RGBA
 MOST_SCANS = 100  # of a progressive JPEG; each costs a pass over all pixels, cameras and tools write about 10
 _PART = 64  # pictures a thread takes at once
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF")
-_PLUGINS = {"WEBP": "WebP"}
+_PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "GIF": "Gif", "BMP": "Bmp", "WEBP": "WebP", "TIFF": "Tiff"}
 _OTHERS = ((b"%PDF-", "a PDF"), (b"<svg", "an SVG drawing"), (b"<?xml", "XML"), (b"<!DOCTYPE", "a web page"),
            (b"<html", "a web page"), (b"PK\x03\x04", "a ZIP archive"), (b"{", "JSON text"))  # fmt: skip
 
@@ -73,7 +72,7 @@ def look(body: bytes) -> Seen:
         return Seen(f"a JPEG of {scans:,} scans; at most {MOST_SCANS} are read")
     Image = _pillow()
     try:
-        picture = Image.open(io.BytesIO(body), formats=_FORMATS)
+        picture = Image.open(io.BytesIO(body), formats=list(_PLUGINS))
         width, height = picture.size
         if width * height > MOST_PIXELS:
             return Seen(f"{width:,} x {height:,} px; at most {MOST_PIXELS:,} px are read")
@@ -179,8 +178,8 @@ def _buffer(cell: Any) -> Any:
 def _pillow() -> Any:
     """Return `PIL.Image` with the readers of our formats, so that no thread has to import one."""
     try:
-        for name in _FORMATS:
-            importlib.import_module(f"PIL.{_PLUGINS.get(name, name.title())}ImagePlugin")
+        for name in (*_PLUGINS.values(), "Mpo"):  # Mpo: JPEGs of cameras that hold several pictures
+            importlib.import_module(f"PIL.{name}ImagePlugin")
         return importlib.import_module("PIL.Image")
     except ImportError:
         raise Missing('pictures need pillow: pip install "assay[image]"') from None
