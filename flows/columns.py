@@ -18,6 +18,7 @@ from flows.options import (
     Encoding,
     GroupColumn,
     IdColumn,
+    ImageColumn,
     LabelColumn,
     LabelDelimiter,
     ModalityName,
@@ -47,13 +48,14 @@ class Reading:
     encoding: Encoding = None
     label_delimiter: LabelDelimiter = None
     annotator_columns: AnnotatorColumns = None
+    image_column: ImageColumn = None
 
     def plan(self, split: bool = False) -> Data:
         """Return the data plan; `split` where the command needs splits, which are made if there are none."""
         return plan_of(
             self.data, self.text_column, self.label_column, self.id_column, self.split_column,
             self.group_column, self.time_column, self.modality, split, self.encoding, self.label_delimiter,
-            self.annotator_columns,
+            self.annotator_columns, self.image_column,
         )  # fmt: skip
 
     def out(self, given: Path | None, kind: str) -> Path:
