@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # The order a recipe must keep: people's decisions lead. `fitness` is not in it, it may stand anywhere.
 ORDER = (
-    "review", "clean", "quality", "duplicates", "label_noise", "anomalies", "select", "rebalance", "augment",
+    "review", "clean", "cells", "quality", "duplicates", "label_noise", "anomalies", "select", "rebalance",
+    "augment",
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from pipeline.ingest.roles import RoleNames, is_own, resolve
 from pipeline.ingest.several import fit_together
 from pipeline.ingest.source import InputError, Raw, Rejected, Source, did_you_mean, input_digest, quarantine
 from pipeline.ingest.split import SplitPlan, complete, stated
+from pipeline.ingest.types import column_lines
 from pipeline.ingest.unify import concat
 from pipeline.modalities import Intake
 from pipeline.modalities import modality as modality_called
@@ -107,6 +108,7 @@ def ingest(
         columns[SOURCE] = pa.array(of_row, pa.large_string())
     rows = pa.table({ROW_ID: pa.array(ids, pa.large_string()), **columns})
     data = Dataset.of(rows, final_roles(found.names, renamed), found.modality)
+    types = [] if own or found.modality != "tabular" else column_lines(table, rows, found.names.content)
 
     given = None
     if found.names.split is not None:
@@ -118,7 +120,7 @@ def ingest(
     return Ingested(
         dataset=data,
         quarantine=quarantine([*(row for raw in raws for row in raw.rejected), *rejected]),
-        guesses=[*(g for raw in raws for g in raw.guesses), *counted, *found.guesses, *ours, *told],
+        guesses=[*(g for raw in raws for g in raw.guesses), *counted, *found.guesses, *ours, *types, *told],
         notes=[*(n for raw in raws for n in raw.notes), *fit.notes, *mixed, *taken.notes, *empty,
                *split_notes],
         input_digest=digest,

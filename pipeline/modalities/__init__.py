@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -86,6 +86,34 @@ class Clash(NamedTuple):
     right: int
     score: float  # in [0, 1], 0 = certainly a contradiction
     because: str  # completes "row ... asks the same: ..."
+
+
+class Change(NamedTuple):
+    """A cell that `repair_rows` repairs: row by position, what it becomes and what was wrong, in words."""
+
+    row: int
+    column: str
+    value: Any
+    reasons: list[str]
+
+
+class CellFinding(NamedTuple):
+    """A cell that is wrong. score in [0, 1], 0 = certainly; `value` is what it should be if `repaired`."""
+
+    row: int
+    column: str
+    score: float
+    because: str
+    value: Any
+    repaired: bool
+
+
+class CellsFound(NamedTuple):
+    """Wrong cells, odd columns as (column, issue, because), and what was learnt from train rows, as JSON."""
+
+    cells: list[CellFinding]
+    columns: list[tuple[str, str, str]]
+    learnt: dict[str, Any]
 
 
 class Modality(Protocol):
@@ -218,6 +246,43 @@ def passages(kind: Modality, cells: Mapping[str, Any]) -> list[str]:
     """Return the texts of a row that are compared with a benchmark's, its main one first (`passages`)."""
     found = getattr(kind, "passages", None)
     return found(cells) if found else [kind.show(cells)]
+
+
+@runtime_checkable
+class RepairsRows(Protocol):
+    """What a modality offers beside `repair` where a repair needs the whole row, as filling a cell does."""
+
+    def fit_rows(self, content: pa.Table, options: Any) -> dict[str, Any]:
+        """Learn JSON state for `repair_rows` from *train* rows: that of `fit`, and what the options need."""
+        ...
+
+    def repair_rows(self, content: pa.Table, options: Any, state: Mapping[str, Any]) -> list[Change]:
+        """Repair every cell that is wrong, each as a function of its row and of `state`."""
+        ...
+
+
+@runtime_checkable
+class FindsCells(Protocol):
+    """What a modality offers whose rows have cells that can be judged one by one."""
+
+    def wrong_cells(self, content: pa.Table, is_train: np.ndarray, options: Any) -> CellsFound:
+        """Find wrong cells; what is said of a row depends on that row and on train rows only."""
+        ...
+
+
+@runtime_checkable
+class VariesWithinClass(Protocol):
+    """What a modality offers beside `perturb` where a variation depends on the rows of the same class."""
+
+    def fit_variation(self, content: pa.Table, labels: np.ndarray) -> dict[str, Any]:
+        """Learn JSON state for `vary` from *train* rows and their labels, (n,) of str."""
+        ...
+
+    def vary(
+        self, cells: Mapping[str, Any], label: str, seed: int, options: Any, state: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], str]:
+        """Return a variation of a row that stays within its class, and how it was made."""
+        ...
 
 
 @cache
