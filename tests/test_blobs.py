@@ -250,7 +250,10 @@ def save_and_die(root, kill_at):
     run(store, data, [Touch()])
 
 
-@pytest.mark.parametrize("moment", ["renamed:1", "manifest-written:1", "renamed:2", "renamed:3", "renamed:5"])
+MOMENTS = ["renamed:1", "manifest-written:1", "renamed:2", "renamed:3", "renamed:5"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_between_pack_and_snapshot_loses_nothing(moment, tmp_path):
     process = served(save_and_die, tmp_path / "killed", moment)
     process.join()
