@@ -332,7 +332,8 @@ BAD = {
     "text": (b"not a picture at all", "no picture"), "PDF": (b"%PDF-1.7 ...", "a PDF"),
     "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"), "ZIP": (b"PK\3\4....", "ZIP"),
     "HEIC": (b"\0\0\0\x18ftypheic....", "HEIC or AVIF"), "hundreds of scans": (scans, "scans"),
-    "GIF of 65535 px": (b"GIF89a" + b"\xff" * 4 + b"\0\0\0", ""), "JPEG start only": (b"\xff\xd8\xff\xe0", ""),
+    "GIF of 65535 px": (b"GIF89a" + b"\xff" * 4 + b"\0\0\0", ""),
+    "JPEG start only": (b"\xff\xd8\xff\xe0", ""),
 }  # fmt: skip
 CMYK = Image.new("CMYK", (20, 20), (9, 90, 200, 3))
 DEEP = Image.fromarray(np.full((9, 9), 40000, np.uint16))
@@ -340,9 +341,11 @@ GOOD = {
     "CMYK": lambda: encoded(CMYK, "JPEG"), "16 bit": lambda: encoded(DEEP), "animated GIF": gif,
     "palette with alpha": lambda: encoded(Image.new("P", (9, 9), 3), "PNG", transparency=3),
     "corrupt EXIF": lambda: photo(1, kind="JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xffjunk"),
-    "polyglot": lambda: PNG + b"<script>alert(1)</script>PK\3\4", "1 x 1": lambda: encoded(pixels("red", 0, 1)),
+    "polyglot": lambda: PNG + b"<script>alert(1)</script>PK\3\4",
+    "1 x 1": lambda: encoded(pixels("red", 0, 1)),
     "TIFF": lambda: photo(1, kind="TIFF"), "BMP": lambda: photo(1, kind="BMP"), "WebP": lambda: WEBP,
-    "1 bit": lambda: encoded(Image.new("1", (9, 9), 1)), "LA": lambda: encoded(Image.new("LA", (9, 9), (9, 9))),
+    "1 bit": lambda: encoded(Image.new("1", (9, 9), 1)),
+    "LA": lambda: encoded(Image.new("LA", (9, 9), (9, 9))),
 }  # fmt: skip
 
 
