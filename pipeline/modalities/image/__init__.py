@@ -18,7 +18,7 @@ class Image:
     """The image modality; see `pipeline.modalities.Modality` for the contract."""
 
     name = "image"
-    near_copy = 0.8
+    near_copy = 0.78
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": ImageClean, "quality": ImageQuality, "augment": ImageAugment}
     encoders: Mapping[str, str] = {
