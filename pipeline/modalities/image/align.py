@@ -1,7 +1,7 @@
 """Lay one thumbnail over another and say how well their details agree: Gauss-Newton in numba.
 
-The model is B(c + s (x - c) + t) ~ A(x): a shift t and one scale s, as cropping makes them, with free gain and
-offset. Baker & Matthews, "Lucas-Kanade 20 years on", IJCV 2004.
+The model is B(c + s (x - c) + t) ~ A(x): a shift t and one scale s, as cropping makes them, with free gain
+and offset. Baker & Matthews, "Lucas-Kanade 20 years on", IJCV 2004.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ def _align(a: np.ndarray, b: np.ndarray, place: np.ndarray) -> bool:
         if correlation > best:
             best = correlation
             place[:] = here
-        if correlation < _HOPELESS or (correlation < _STALLED and correlation - last < 0.002) or step == STEPS:
-            break
-        if correlation - last < 1e-5 and step > 1:
+        gain = correlation - last
+        if correlation < _HOPELESS or step == STEPS or gain < (0.002 if correlation < _STALLED else 1e-5):
             break
         last = correlation
         if not _step(a, b, here, mean_a, mean_b):
@@ -74,26 +73,26 @@ def _step(a: np.ndarray, b: np.ndarray, place: np.ndarray, mean_a: float, mean_b
     normal, slope, j = np.zeros((5, 5)), np.zeros(5), np.zeros(5)
     for y in range(1, size - 1):
         v = c + s * (y - c) + place[1]
-        if v < s or v > size - 1.001 - s:
+        if v < 1.0 or v > size - 2.001:
             continue
         for x in range(1, size - 1):
             u = c + s * (x - c) + place[0]
-            if u < s or u > size - 1.001 - s:
+            if u < 1.0 or u > size - 2.001:
                 continue
-            j[0] = (_between(b, u + 1.0, v) - _between(b, u - 1.0, v)) / 2 if u + 1.0 < size - 1 and u >= 1.0 else 0.0
-            j[1] = (_between(b, u, v + 1.0) - _between(b, u, v - 1.0)) / 2 if v + 1.0 < size - 1 and v >= 1.0 else 0.0
+            j[0] = (_between(b, u + 1.0, v) - _between(b, u - 1.0, v)) / 2
+            j[1] = (_between(b, u, v + 1.0) - _between(b, u, v - 1.0)) / 2
             j[2] = j[0] * (x - c) + j[1] * (y - c)
             j[3] = _between(b, u, v) - mean_b
             j[4] = 1.0
             rest = (a[y, x] - mean_a) - j[3]
             for k in range(5):
                 slope[k] += j[k] * rest
-                for l in range(k, 5):
-                    normal[k, l] += j[k] * j[l]
+                for m in range(k, 5):
+                    normal[k, m] += j[k] * j[m]
     for k in range(5):
         normal[k, k] = normal[k, k] * 1.001 + 1e-3
-        for l in range(k):
-            normal[k, l] = normal[l, k]
+        for m in range(k):
+            normal[k, m] = normal[m, k]
     move = np.linalg.solve(normal, slope)
     for k in range(3):
         place[k] += move[k]
@@ -161,8 +160,8 @@ def _cubic(b: np.ndarray, u: float, v: float) -> float:
     total = 0.0
     for k in range(4):
         row, line = min(max(y + k - 1, 0), size - 1), 0.0
-        for l in range(4):
-            line += wide[l] * b[row, min(max(x + l - 1, 0), size - 1)]
+        for m in range(4):
+            line += wide[m] * b[row, min(max(x + m - 1, 0), size - 1)]
         total += high[k] * line
     return total
 

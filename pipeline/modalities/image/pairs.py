@@ -19,12 +19,12 @@ _PART = 512  # pairs that a thread takes at once
 def picture_pairs(content: pa.Table, floor: float, is_train: np.ndarray | None) -> Pairs:
     """Return the pairs of pictures whose similarity is at least `floor`.
 
-    similarity = 1 / (1 + d / 4), d = (1 - r(i, j)) / (1 - r0 + 0.005): r is the correlation of the details of
-    the two 32 px thumbnails laid over each other (see `align.agreement`), r0 that of the picture and its own
-    slightly trimmed copy, the smaller of the two. So what counts as alike depends on how well a copy of this
-    very picture would agree: 0.98 for trousers on black, 0.9 for grass. Copies that were resized, re-encoded,
-    mirrored, made 10 % brighter or darker or cropped by up to 5 % of a side are found; copies that were turned,
-    cropped more or written on are not. Of pictures with equal thumbnails only the first is compared.
+    similarity = 1 / (1 + d / 4), d = (1 - r) / (1 - r0 + 0.005): r is the correlation of the details of the
+    two 32 px thumbnails laid over each other (see `align.agreement`), r0 that of a picture and its own copy
+    without a strip of 5 %, the smaller of the two. So what counts as alike depends on how well a copy of this
+    very picture would agree. Copies that were resized, re-encoded, mirrored, made 10 % brighter or darker or
+    cropped by up to 5 % of a side are found; copies that were turned, cropped more or written on are not. Of
+    pictures with equal thumbnails only the first is compared.
 
     Cost: reading at 1/8 of the size, then `search.nearest`; about 8 kB of memory a picture.
     """
@@ -91,6 +91,5 @@ def _agreement(
 
     parts = [slice(start, start + _PART) for start in range(0, len(left), _PART)]
     with ThreadPoolExecutor(physical_cores()) as pool:
-        found = pool.map(
-            lambda p: agreement(left[p], right[p], mirrored[p], *smooth, *detail), parts)
+        found = pool.map(lambda p: agreement(left[p], right[p], mirrored[p], *smooth, *detail), parts)
         return np.concatenate([*found, np.zeros(0)])

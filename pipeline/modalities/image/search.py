@@ -35,7 +35,8 @@ def nearest(codes: np.ndarray, is_train: np.ndarray) -> tuple[np.ndarray, np.nda
     starts = range(0, n, _PART)
 
     def part(start: int) -> tuple[np.ndarray, np.ndarray]:
-        return _nearest(np.ascontiguousarray(codes[start : start + _PART]), start, whole, crops, train, mirror_mask())
+        queries = np.ascontiguousarray(codes[start : start + _PART])
+        return _nearest(queries, start, whole, crops, train, mirror_mask())
 
     found, turned = [], []
     with ThreadPoolExecutor(physical_cores()) as pool:
@@ -53,8 +54,9 @@ def nearest(codes: np.ndarray, is_train: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 @intrinsic
-def _ones(typingctx: Any, x: Any) -> Any:
+def _ones(typingctx: Any, x: Any = None) -> Any:
     """Count the bits that are set."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ctpop(args[0])
 
@@ -62,7 +64,7 @@ def _ones(typingctx: Any, x: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _differ(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
+def _differ(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> tuple[Any, Any]:
     """Bits that differ between two codes, and between one and the other mirrored."""
     plain, turned = np.uint64(0), np.uint64(0)
     for w in range(4):
@@ -74,9 +76,10 @@ def _differ(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> tuple[int, int]:
 
 @njit(cache=True, nogil=True)
 def _nearest(
-    queries: np.ndarray, start: int, whole: np.ndarray, crops: np.ndarray, train: np.ndarray, mask: np.ndarray
+    queries: np.ndarray, start: int, whole: np.ndarray, crops: np.ndarray, train: np.ndarray,
+    mask: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(m, 16) positions, -1 for none, and whether mirrored, of the nearest train pictures of some pictures."""
+    """(m, 16) positions of the nearest train pictures of some pictures, -1 for none, and whether mirrored."""
     found = np.full((len(queries), NEAREST), -1, np.int64)
     mirrored = np.zeros((len(queries), NEAREST), np.bool_)
     bits = np.empty(NEAREST, np.int64)
@@ -94,7 +97,8 @@ def _nearest(
             if nearest < bits[NEAREST - 1]:
                 at = NEAREST - 1
                 while at > 0 and nearest < bits[at - 1]:
-                    bits[at], found[q, at], mirrored[q, at] = bits[at - 1], found[q, at - 1], mirrored[q, at - 1]
+                    bits[at], found[q, at] = bits[at - 1], found[q, at - 1]
+                    mirrored[q, at] = mirrored[q, at - 1]
                     at -= 1
                 bits[at], found[q, at], mirrored[q, at] = nearest, train[t], best_turned < best
     return found, mirrored

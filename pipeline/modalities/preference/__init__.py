@@ -89,9 +89,9 @@ class Preference:
         ratio = np.array(won) / np.maximum(lost, 1)
         return frame.assign(chosen_chars=won, rejected_chars=lost, length_ratio=ratio)
 
-    def rules(self, options: Any) -> list[Rule]:
+    def rules(self, options: Any, train: pd.DataFrame) -> list[Rule]:
         """Return the bounds on the measures, those of instruction pairs."""
-        return SFT.rules(PreferenceQuality.model_validate(options or {}))
+        return SFT.rules(PreferenceQuality.model_validate(options or {}), train)
 
     def check(self, content: pa.Table, is_train: np.ndarray, options: Any) -> Checks:
         """Look at both answers; see `checks.check`."""

@@ -98,7 +98,7 @@ class Sft:
 
         return measure(content)
 
-    def rules(self, options: Any) -> list[Rule]:
+    def rules(self, options: Any, train: pd.DataFrame) -> list[Rule]:
         """Return the bounds on the measures, one for each issue; `check` says the rest."""
         bounds = SftQuality.model_validate(options or {})
         most = float("inf")
