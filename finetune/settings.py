@@ -50,7 +50,7 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     method: Method = "probe"
     model: str | None = Field(None, min_length=1, description="none: minilm, efficientnet-lite0 or tabm")
     max_tokens: int = Field(128, ge=8, description="longer texts are cut here")
-    epochs: int | None = Field(None, ge=1, description="none: 3 for text, 5 for images, 20 for tables")
+    epochs: int | None = Field(None, ge=1, description="none: 3 for text, 5 for images, 12 for tables")
     batch_rows: int | None = Field(None, ge=1, description="none: 32, for tables 256")
     gradient_accumulation: int = Field(1, ge=1, description="batches in one step of the optimiser")
     learning_rate: float | None = Field(
@@ -115,7 +115,8 @@ class Training(BaseModel, frozen=True, extra="forbid"):
         """Return the settings that `method` reads, and no other; `foreign` are those of other modalities."""
         own: dict[str, tuple[str, ...]] = {
             "probe": ("method", "c", "label_smoothing", "class_weight"),
-            "boosting": ("method", "trees", "learning_rate", "label_smoothing", "class_weight", "early_stopping"),
+            "boosting": ("method", "trees", "learning_rate", "label_smoothing", "class_weight",
+                         "early_stopping"),
         }
         only = {"c", "seeds", "trees", *foreign} | (set() if self.method == "partial" else {"layers"})
         names = own.get(self.method) or [n for n in type(self).model_fields if n not in only]

@@ -131,7 +131,8 @@ def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Pa
         known = targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows))
         model, history = _trained(Part(train, t), Part(held, known), classes, training, seed, folder)
     about = {
-        "fingerprint": data.fingerprint, "modality": data.modality, "method": training.method, "model": model, "seed": seed,
+        "fingerprint": data.fingerprint, "modality": data.modality, "method": training.method,
+        "model": model, "seed": seed,
         "training": training.model_dump(mode="json"), "classes": json.loads(labels.label_key(list(classes))),
         "rows": {"train": train.n_rows, "made": sum(bool(p) for p in train.parents),
                  "weight": round(float(train.weights.sum()), 6)},

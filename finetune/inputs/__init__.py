@@ -61,7 +61,7 @@ class Reader(Protocol):
         ...
 
     def freeze(self, model: Any, training: Training) -> int:
-        """Freeze what the settings do not train, and keep it as it is; returns the number of frozen layers."""
+        """Freeze what the settings do not train, and keep it as it is; returns how many layers are frozen."""
         ...
 
     def shortcut(

@@ -69,9 +69,9 @@ class TableInputs:
     """TabM, new, or going on from a folder that Assay saved."""
 
     default_model = tabm.NAME
-    epochs = 20
+    epochs = 12
     batch_rows = 256
-    rates = {"full": 2e-3}  # noqa: RUF012 - read only
+    rates = {"full": 3e-3}  # noqa: RUF012 - read only
     methods = ("full",)
     foreign = frozenset({"max_tokens", "augmentation", "batch_norm"})
 
@@ -80,8 +80,8 @@ class TableInputs:
     ) -> tuple[Any, TableReader]:
         """Return a network for these classes.
 
-        A folder with `preprocess.json` gives its weights (the head's only for as many classes) and columns; one
-        with a `config.json` alone gives its sizes. Raises `ValueError` for any other model.
+        A folder with `preprocess.json` gives its weights (the head's only for as many classes) and columns;
+        one with a `config.json` alone gives its sizes. Raises `ValueError` for any other model.
         """
         head = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
         folder = Path(training.model or tabm.NAME)
@@ -121,7 +121,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         found = {}
     if found.get("model_type") != tabm.MODEL_TYPE:
-        raise ValueError(f"model {str(folder)!r} is not for tables: they take {tabm.NAME!r} or a folder of it")
+        raise ValueError(f"model {str(folder)!r} is not for tables, which take {tabm.NAME!r} or its folder")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Texts: token lists of any encoder with a sequence classification head; BERT-like ones with cached states."""
+"""Texts: token lists for any encoder with a classification head; BERT-like ones with cached states."""
 
 from __future__ import annotations
 
