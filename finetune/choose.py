@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from finetune import metrics
+from finetune.generation import generates
+from finetune.generation.settings import for_generation
 from finetune.labels import codes, present
 from finetune.linear import fit_linear, softmax
 from finetune.probe import row_features
@@ -24,8 +26,11 @@ NO_ANSWER = 1.0  # where there are no validation rows to ask
 def with_strength(data: Dataset, training: Training, engine: Engine) -> Training:
     """Return the settings with a value for `c`: the given one, or that with the best validation macro-F1.
 
+    Conversations have no penalty to choose: they get the defaults of a model that answers.
     The smallest of equals wins. Cost: six probes. Raises `NotApplicable` where labels are no single classes.
     """
+    if generates(data):
+        return for_generation(training)
     if training.c is not None:
         return training
     train, classes = train_rows(data)

@@ -5,6 +5,7 @@ Rows and training runs are crossed: every run predicts every row. The interval r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from finetune import metrics
 from finetune.replicates import Replicates
 
+POINTS = "points"
 METRICS = ("macro_f1", "accuracy", "balanced_accuracy")
 
 
@@ -21,6 +23,7 @@ class Comparison:
     """Curated minus raw on the same rows: `difference` of `metric` with its 95 % interval.
 
     verdict : "proved" when the interval lies above 0, "harmful" below, else "not proved".
+    unit : "points" when the metric is a share and more is better, else what the numbers are in; then less is.
     also : the other metrics, each raw, curated, difference, low, high; the verdict is not theirs.
     disagreements : rows on which raw and curated differ, the mean over runs.
     """
@@ -38,6 +41,7 @@ class Comparison:
     rows: int
     disagreements: float
     because: str
+    unit: str = POINTS
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, numbers rounded to 6 decimals."""
@@ -75,7 +79,7 @@ def compare(
     for name in METRICS:
         one, two = sides[0][name], sides[1][name]  # (1 + B, R), the first line without resampling
         means = {"raw": float(one[0].mean()), "curated": float(two[0].mean())}
-        found[name] = {**means, **_interval(two - one, run_weights, int(clusters.max()) + 1)}
+        found[name] = {**means, **interval(two - one, run_weights, int(clusters.max()) + 1)}
     chosen = found.pop(metric)
     verdict = "proved" if chosen["low"] > 0 else "harmful" if chosen["high"] < 0 else "not proved"
     runs = f"{n_runs} paired run{'s' * (n_runs != 1)} of method {raw.method}"
@@ -85,9 +89,27 @@ def compare(
         f"{runs} on {n_rows:,} rows: {verdict}"
     )
     return Comparison(
-        verdict=verdict, metric=metric, **chosen, also=found, method=raw.method, replicates=n_runs,
-        rows=n_rows, disagreements=float((before != after).sum(axis=1).mean()), because=because,
+        verdict=verdict, metric=metric, unit=POINTS, **chosen, also=found, method=raw.method,
+        replicates=n_runs, rows=n_rows, because=because,
+        disagreements=float((before != after).sum(axis=1).mean()),
     )  # fmt: skip
+
+
+def effect(comparison: Mapping[str, Any]) -> str:
+    """Return a comparison's difference and interval in words.
+
+    >>> effect({"metric": "accuracy", "difference": 0.02, "low": -0.01, "high": 0.05})
+    'accuracy +2.0 points [-1.0, +5.0]'
+    >>> effect({"metric": "loss", "difference": -0.2, "low": -0.3, "high": -0.1, "unit": "nats"})
+    'loss -0.200 [-0.300, -0.100] nats, less is better'
+    """
+    numbers = [comparison[k] for k in ("difference", "low", "high")]
+    unit = comparison.get("unit", POINTS)
+    if unit == POINTS:
+        value, low, high = (f"{100 * number:+.1f}" for number in numbers)
+        return f"{comparison['metric']} {value} points [{low}, {high}]"
+    value, low, high = (f"{number:+.3f}" for number in numbers)
+    return f"{comparison['metric']} {value} [{low}, {high}] {unit}, less is better"
 
 
 def _codes(what: Replicates | tuple[str, ...], classes: list[str]) -> np.ndarray:
@@ -106,7 +128,7 @@ def _by_run(
     return {name: np.stack([run[name] for run in runs], axis=1) for name in METRICS}
 
 
-def _interval(difference: np.ndarray, run_weights: np.ndarray, n_clusters: int) -> dict[str, float]:
+def interval(difference: np.ndarray, run_weights: np.ndarray, n_clusters: int) -> dict[str, float]:
     """Return the difference and its interval from (1 + B, R) differences.
 
     V = variance of the pigeonhole draws + s^2 / R^2, with s^2 / R the variance that runs give the mean: R

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from finetune import metrics
+from finetune.generation.generator import Generator
 from finetune.labels import class_names, codes, label_key, present
 from finetune.train import Model
 from finetune.weak import SliceResult, exact_interval, weak_slices
@@ -63,7 +64,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model,
+    model: Model | Generator,
     data: Dataset,
     split: str,
     engine: Engine,
@@ -81,6 +82,10 @@ def evaluate(
     slices : which groups to look at; by default `pipeline.slices.candidates`.
     Raises `NotApplicable` when the split has no labelled row. Cost: O(n_boot n K).
     """
+    if isinstance(model, Generator):
+        from finetune.generation.evaluate import evaluate_generator
+
+        return evaluate_generator(model, data, split, engine, slices, n_boot, seed)
     roots = data.roots
     rows = roots.where((roots.splits == split) & present(roots))
     if not rows.n_rows:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from pipeline.dataset import PARENTS, Dataset
+from pipeline.dataset import Dataset
 from pipeline.hashing import content_keys
+from pipeline.made import signals_of_made
 from pipeline.signals.engine import Engine, Signals
 from pipeline.stage import NotApplicable
 
@@ -40,20 +40,12 @@ def features(data: Dataset, engine: Engine, state: Mapping[str, Any] | None = No
     if new:
         mask = np.zeros(data.n_rows, dtype=bool)
         mask[list(new.values())] = True
-        made = _as_ingested(data.where(mask))
-        vectors = _with_state(Signals(made, engine), signals.state)["embeddings"]
-        parts.append(np.asarray(vectors, dtype=np.float32))
-        place.update({key: roots.n_rows + i for i, key in enumerate(content_keys(made.content))})
+        made = signals_of_made(data.where(mask), engine, signals.state)
+        parts.append(np.asarray(made["embeddings"], dtype=np.float32))
+        place.update({key: roots.n_rows + i for i, key in enumerate(content_keys(made.data.content))})
     return np.concatenate(parts)[[place[key] for key in keys]]
 
 
 def _with_state(signals: Signals, state: Mapping[str, Any]) -> Signals:
     signals.state = dict(state)
     return signals
-
-
-def _as_ingested(data: Dataset) -> Dataset:
-    """Return the rows without their parents, so that signals take them."""
-    blank = pa.array([[]] * data.n_rows, pa.large_list(pa.large_string()))
-    table = data.table.set_column(data.table.column_names.index(PARENTS), PARENTS, blank)
-    return Dataset.of(table, data.roles, data.modality)

@@ -13,6 +13,10 @@ import numpy as np
 from finetune.compare import compare
 from finetune.crossfit import cross_fit
 from finetune.evaluate import Evaluation, evaluate
+from finetune.generation import generates
+from finetune.generation.compare import compare_losses
+from finetune.generation.evaluate import evaluate_generator
+from finetune.generation.generator import Generator
 from finetune.replicates import Replicates, replicate_predictions
 from finetune.settings import Training
 from finetune.train import fit
@@ -43,11 +47,15 @@ def judge(
     seed: int,
     split: str = "validation",
     keep: bool = False,
+    answers: bool = True,
 ) -> Judged:
     """Fit on the train rows and evaluate on `split`, once per key.
 
-    `keep` keeps the model beside the evaluation.
+    `keep` keeps the model beside the evaluation. A model that generates is kept always, since one training
+    serves every split; without `answers` only its losses are measured.
     """
+    if generates(data):
+        return _judge_generator(data, training, engine, store, seed, split, answers)
 
     def make(folder: Path) -> dict[str, Any]:
         model = fit(data, training, engine, seed, folder / MODEL)
@@ -61,8 +69,15 @@ def judge(
     return Judged(folder, Evaluation.from_json(facts, read_parquet(folder / PREDICTIONS)))
 
 
-def learn_signals(data: Dataset, training: Training, engine: Engine, store: Store, seed: int) -> Given:
-    """Cross-fit the curated rows by the probe: what training gives back to the next round, once per key."""
+def learn_signals(
+    data: Dataset, training: Training, engine: Engine, store: Store, seed: int
+) -> Given | None:
+    """Cross-fit the curated rows by the probe: what training gives back to the next round, once per key.
+
+    None for conversations: no class probabilities come of them.
+    """
+    if generates(data):
+        return None
 
     def make(folder: Path) -> dict[str, Any]:
         given = cross_fit(data, training, engine, seed)
@@ -83,7 +98,18 @@ def compare_by_probe(
     replicates: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Return the paired, replicated comparison of raw and curated on the same held-out rows, once per key."""
+    """Return the paired, replicated comparison of raw and curated on the same held-out rows, once per key.
+
+    Conversations, which no probe can answer, are compared by the training itself, one pair for each of its
+    `seeds`.
+    """
+    if generates(raw):
+        seeds = range(training.seeds)
+        one, two = (
+            [judge(data, training, engine, store, seed + k, split, answers=False) for k in seeds]
+            for data in (raw, curated)
+        )
+        return compare_judged(one, two, seed)
 
     def make(folder: Path) -> dict[str, Any]:
         one, two = (
@@ -98,7 +124,30 @@ def compare_by_probe(
 
 def compare_judged(raw: Sequence[Judged], curated: Sequence[Judged], seed: int) -> dict[str, Any]:
     """Return the paired comparison of fine-tuned models, one of each side for each seed."""
+    if "nats" in raw[0].evaluation.predictions.column_names:
+        one, two = ([j.evaluation for j in side] for side in (raw, curated))
+        return compare_losses(one, two, seed=seed).to_json()
     return compare(_replicates(raw), _replicates(curated), seed=seed).to_json()
+
+
+def _judge_generator(
+    data: Dataset, training: Training, engine: Engine, store: Store, seed: int, split: str, answers: bool
+) -> Judged:
+    def train(folder: Path) -> dict[str, Any]:
+        fit(data, training, engine, seed, folder / MODEL)
+        return {}
+
+    folder, _ = store.artifact(_key("train", data, training, engine, seed), train)
+
+    def score(out: Path) -> dict[str, Any]:
+        model = Generator.of(folder / MODEL)
+        evaluation = evaluate_generator(model, data, split, engine, seed=seed, generate=answers)
+        write_parquet(out / PREDICTIONS, evaluation.predictions)
+        return evaluation.to_json()
+
+    key = _key(f"judge {split}", data, training, engine, seed, answers=answers)
+    scored, facts = store.artifact(key, score)
+    return Judged(folder, Evaluation.from_json(facts, read_parquet(scored / PREDICTIONS)))
 
 
 def _replicates(judged: Sequence[Judged]) -> Replicates:

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from finetune.choose import with_strength
+from finetune.compare import effect
 from finetune.evaluate import Evaluation
 from finetune.feedback import next_stages
+from finetune.generation import generates
 from finetune.judge import MODEL, Judged, compare_by_probe, compare_judged, judge, learn_signals
 from finetune.settings import Training
 from pipeline.apply import apply
@@ -92,7 +94,8 @@ def improve(
     root = opened.dataset
     log("raw: choosing the settings on the data as it came")
     training = call("choose settings on raw", with_strength, root, training, engine)
-    screen = training.model_copy(update={"method": "probe"})
+    # no probe answers a conversation: there the rounds are judged by the training itself
+    screen = training if generates(root) else training.model_copy(update={"method": "probe"})
     accepted: list[tuple[int, Step]] = []
     applied: list[tuple[int, Step]] = []
     rounds: list[Round] = []
@@ -127,7 +130,8 @@ def improve(
             evaluation = turn.judged.evaluation
             name = f"cross-fit round {number}"
             learnt = call(name, learn_signals, turn.curated, screen, engine, store, recipe.seed)
-            engine.bring(learnt)
+            if learnt is not None:
+                engine.bring(learnt)
     log(f"scoring the test split once: raw and curated, {training.method}")
     raw = rescored(root, [step for _, step in applied])
     final = call("final", _final, raw, curated, training, screen, engine, store, recipe)
@@ -158,14 +162,12 @@ def wanted_stages(recipe: Recipe) -> Sequence[Stage]:
 
 def _verdict(comparison: dict[str, Any], recipe: Recipe) -> tuple[bool, str]:
     """Return whether a round stands, and why, in words."""
-    low, high, name = comparison["low"], comparison["high"], comparison["metric"]
-    points = f"{100 * comparison['difference']:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]"
-    effect = f"{name} {points} on validation"
+    said = f"{effect(comparison)} on validation"
     if comparison["verdict"] == "proved":
-        return True, f"kept: proved better than raw, {effect}"
+        return True, f"kept: proved better than raw, {said}"
     if comparison["verdict"] == "harmful" and recipe.loop.harmful == "reject":
-        return False, f"rejected: shown to be worse than raw, {effect}; only hygiene edits stay"
-    return True, f"kept, not proved: {effect}"
+        return False, f"rejected: shown to be worse than raw, {said}; only hygiene edits stay"
+    return True, f"kept, not proved: {said}"
 
 
 def _hygiene(base: Dataset, steps: Sequence[Step]) -> list[Step]:
@@ -192,11 +194,14 @@ def _final(
     """Open the test split once: the chosen method on raw and curated, and the probe's comparison."""
     split = "test" if (root.splits == "test").any() else "validation"
     seeds = range(1 if training.method == "probe" else training.seeds)
-    raw = [judge(root, training, engine, store, recipe.seed + k, split) for k in seeds]
-    best = [judge(curated, training, engine, store, recipe.seed + k, split, keep=not k) for k in seeds]
-    comparisons = [
-        compare_by_probe(root, curated, screen, engine, store, split, recipe.loop.replicates, recipe.seed)
-    ]
+    raw, best = (
+        [judge(data, training, engine, store, recipe.seed + k, split, keep and not k, not k) for k in seeds]
+        for data, keep in ((root, False), (curated, True))
+    )
+    comparisons = []
+    if screen.method == "probe":
+        n = recipe.loop.replicates
+        comparisons = [compare_by_probe(root, curated, screen, engine, store, split, n, recipe.seed)]
     if training.method != "probe":
         # one run a side leaves the chance in training out of its interval: it does not lead
         comparisons.insert(0 if len(seeds) > 1 else 1, compare_judged(raw, best, recipe.seed))

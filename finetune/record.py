@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from finetune.compare import effect
 from finetune.feedback import next_stages
 from finetune.loop import Outcome, Round, wanted_stages
 from finetune.weak import findings
@@ -20,6 +21,9 @@ from pipeline.ledger import LEDGER, ledger_table
 from pipeline.outputs import write_tables
 from pipeline.run import Step
 from pipeline.store import Store
+
+HEADLINES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "loss_per_token": "nats per token",
+             "perplexity": "perplexity", "rouge_l": "ROUGE-L", "exact_match": "exact match"}  # fmt: skip
 
 
 def commit(outcome: Outcome, store: Store, planted: Sequence[dict[str, Any]] = ()) -> int:
@@ -171,14 +175,11 @@ def _lines(outcome: Outcome) -> list[str]:
     final = outcome.final
     for side in ("raw", "curated"):
         m = final[side]["metrics"]
-        lines.append(
-            f"{side:8} {final['split']}: macro-F1 {_interval(m['macro_f1'])}, "
-            f"accuracy {_interval(m['accuracy'])}  ({final[side]['method']})"
-        )
+        told = ", ".join(f"{name} {_interval(m[key])}" for key, name in HEADLINES.items() if key in m)
+        lines.append(f"{side:8} {final['split']}: {told}  ({final[side]['method']})")
     for c in final["comparisons"]:
         lines.append(
-            f"curated - raw on {final['split']}: {100 * c['difference']:+.1f} points of {c['metric']} "
-            f"[{100 * c['low']:+.1f}, {100 * c['high']:+.1f}], {c['replicates']} replicate(s), "
+            f"curated - raw on {final['split']}: {effect(c)}, {c['replicates']} replicate(s), "
             f"{c['method']}: {c['verdict']}"
         )
     return lines

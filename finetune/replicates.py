@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from finetune.labels import codes, label_key, present
 from finetune.linear import fit_linear, softmax
 from finetune.probe import row_features, strength
 from finetune.settings import Training
-from finetune.train import fit, train_rows, train_targets
+from finetune.train import Saved, fit, train_rows, train_targets
 from pipeline.dataset import ROW_ID, Dataset
 from pipeline.modalities import modality
 from pipeline.progress import counted
@@ -117,7 +118,8 @@ def _tuned(
 ) -> Iterator[np.ndarray]:
     for r in range(n):
         with TemporaryDirectory(prefix="assay-") as folder:
-            yield fit(data, training, engine, seed + r, Path(folder)).predict(rows, engine).argmax(axis=1)
+            model = cast(Saved, fit(data, training, engine, seed + r, Path(folder)))
+            yield model.predict(rows, engine).argmax(axis=1)
 
 
 def _key(text: str) -> int:

@@ -8,7 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
-Method = Literal["probe", "partial", "full", "boosting"]
+Method = Literal["probe", "partial", "lora", "full", "boosting"]
+
+# Fields read only when the rows are conversations and the model learns to answer.
+GENERATION = ("loss_turns", "loss_per", "max_new_tokens", "generate_rows")
+LORA = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "lora_save")
 
 # TrainingArguments that have a setting of their own here, or that reproducibility and offline use fix.
 OWN_ARGS = {
@@ -34,10 +38,12 @@ class Training(BaseModel, frozen=True, extra="forbid"):
 
     method : "probe" is a linear model on frozen embeddings (seconds), "partial" trains the last `layers` of
         an encoder on cached activations of the layers below (minutes), "full" trains all of it. "boosting" is
-        gradient boosting of trees, for tables (seconds).
+        gradient boosting of trees, for tables (seconds). Conversations take "full" and "lora", which trains a
+        few added weights beside frozen ones (Hu et al., ICLR 2022).
     model : a packaged one ("minilm" for text, "efficientnet-lite0" for images, "tabm" for tables), a
         `save_pretrained` folder or a Hub name; the modality's packaged one by default. The probe reads the
-        `embeddings` signal, whose own settings name its encoder.
+        `embeddings` signal, whose own settings name its encoder. Conversations take a causal or
+        sequence-to-sequence model, or "tiny", which is made and trained from scratch.
 
     What is None here is the modality's own; see `finetune.inputs.resolved`.
 
@@ -54,7 +60,7 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     batch_rows: int | None = Field(None, ge=1, description="none: 32, for tables 256")
     gradient_accumulation: int = Field(1, ge=1, description="batches in one step of the optimiser")
     learning_rate: float | None = Field(
-        None, gt=0, description="peak; none: 5e-5 for full, 3e-4 for partial, more for images and tables"
+        None, gt=0, description="peak; none: 5e-5 full, 3e-4 partial, 2e-4 lora; images, tables, tiny: more"
     )
     weight_decay: float = Field(0.01, ge=0)
     warmup_fraction: float = Field(
@@ -82,6 +88,21 @@ class Training(BaseModel, frozen=True, extra="forbid"):
         None, ge=1, description="stop after this many epochs without a better validation loss"
     )
     seeds: int = Field(3, ge=1, description="partial and full: repeats in a comparison")
+    loss_turns: Literal["all", "last"] = Field(
+        "all", description="conversations: which answers are learnt; sequence to sequence reads the last only"
+    )
+    loss_per: Literal["token", "row"] = Field(
+        "token", description="conversations: every answer token counts the same, or every row"
+    )
+    max_new_tokens: int = Field(64, ge=1, description="conversations: longest answer when evaluating")
+    generate_rows: int = Field(200, ge=0, description="conversations: held-out rows answered, at most")
+    lora_rank: int = Field(8, ge=1)
+    lora_alpha: float | None = Field(None, gt=0, description="scale; none: twice the rank")
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    lora_targets: tuple[str, ...] = Field((), description="modules; none: peft's own for the architecture")
+    lora_save: Literal["merged", "adapter"] = Field(
+        "merged", description="save one whole model, or the adapter alone, which needs its base to be loaded"
+    )
     args: dict[str, Any] = Field({}, description="further transformers.TrainingArguments, by name")
 
     @field_validator("args")
@@ -109,15 +130,26 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     @property
     def rate(self) -> float:
         """The peak learning rate, the method's own where none is set."""
-        return self.learning_rate or {"partial": 3e-4, "boosting": 0.05}.get(self.method, 5e-5)
+        if self.learning_rate is not None:
+            return self.learning_rate
+        own = {"partial": 3e-4, "lora": 2e-4, "boosting": 0.05}
+        return 2e-3 if self.model == "tiny" else own.get(self.method, 5e-5)
 
-    def used(self, foreign: Collection[str] = ()) -> dict[str, Any]:
-        """Return the settings that `method` reads, and no other; `foreign` are those of other modalities."""
+    def used(self, foreign: Collection[str] = (), generation: bool = False) -> dict[str, Any]:
+        """Return the settings that `method` reads, and no other.
+
+        foreign : those that only other modalities read. generation : for conversations.
+
+        >>> "lora_rank" in Training(method="full").used(generation=True)
+        False
+        """
         own: dict[str, tuple[str, ...]] = {
             "probe": ("method", "c", "label_smoothing", "class_weight"),
-            "boosting": ("method", "trees", "learning_rate", "label_smoothing", "class_weight",
-                         "early_stopping"),
+            "boosting": (
+                "method", "trees", "learning_rate", "label_smoothing", "class_weight", "early_stopping"),
         }
         only = {"c", "seeds", "trees", *foreign} | (set() if self.method == "partial" else {"layers"})
+        only |= {"label_smoothing", "class_weight"} if generation else set(GENERATION)
+        only |= set() if self.method == "lora" else set(LORA)
         names = own.get(self.method) or [n for n in type(self).model_fields if n not in only]
         return {name: self.rate if name == "learning_rate" else getattr(self, name) for name in names}

@@ -13,6 +13,9 @@ import numpy as np
 
 from finetune import boosting, labels, probe
 from finetune.disk import disk_errors
+from finetune.generation import generates
+from finetune.generation.generator import ABOUT, Generator
+from finetune.generation.train import fit_generator
 from finetune.inputs import Reader, inputs, resolved
 from finetune.loss import targets
 from finetune.quiet import training_room
@@ -22,7 +25,6 @@ from pipeline.dataset import Dataset
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable
 
-ABOUT = "assay_dataset.json"
 PACKAGES = ("numpy", "scipy", "torch", "transformers")  # whose versions a trained model depends on
 
 
@@ -108,14 +110,18 @@ class Saved:
         return network.to(torch.accelerator.current_accelerator() or "cpu"), reader
 
 
-def fit(data: Dataset, training: Training, engine: Engine, seed: int, folder: Path) -> Saved:
-    """Train on the labelled train rows, with their weights, and save to `folder`.
+def fit(
+    data: Dataset, training: Training, engine: Engine, seed: int, folder: Path
+) -> Saved | Generator:
+    """Train on the labelled train rows, or on answers, with the rows' weights, and save to `folder`.
 
     Validation rows, if there are any, choose the epoch (partial, full); test rows are never looked at. The
     folder is a `save_pretrained` folder (the encoder's, for the probe) plus `assay_dataset.json`.
     Raises `NotApplicable` when labels are no single classes, or fewer than 2. Same seed, machine and number
     of threads: the same weights, to the bit.
     """
+    if generates(data):
+        return fit_generator(data, training, engine, seed, folder)
     training = resolved(training, data.modality)
     train, classes = train_rows(data)
     t = train_targets(train, classes, training)
@@ -156,14 +162,14 @@ def _trained(
     return Path(name).name if Path(name).is_dir() else name, history
 
 
-def load(folder: Path | str) -> Saved:
+def load(folder: Path | str) -> Saved | Generator:
     """Return a model that `fit` saved. Raises `ValueError` when the folder holds none."""
     folder = Path(folder)
     try:
         about = json.loads((folder / ABOUT).read_text("utf-8"))
     except OSError:
         raise ValueError(f"{folder}: no {ABOUT}, so this is no model that Assay trained") from None
-    return Saved(folder, about)
+    return Generator(folder, about) if about.get("task") == "generation" else Saved(folder, about)
 
 
 def train_rows(data: Dataset) -> tuple[Dataset, tuple[Any, ...]]:

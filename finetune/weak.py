@@ -52,7 +52,7 @@ def weak_slices(masks: Mapping[str, np.ndarray], right: np.ndarray) -> tuple[Sli
         name: float(hypergeom.sf((mask & ~right).sum() - 1, n, n_wrong, mask.sum()))
         for name, mask in sized.items()
     }
-    corrected = _holm(p)
+    corrected = holm(p)
     results = [_result(name, mask, right, corrected[name]) for name, mask in sized.items()]
     return tuple(sorted(results, key=lambda r: (not r.weak, r.value, r.slice)))
 
@@ -79,7 +79,7 @@ def exact_interval(hits: int, n: int) -> tuple[float, float]:
     return low, high
 
 
-def _holm(p: Mapping[str, float]) -> dict[str, float]:
+def holm(p: Mapping[str, float]) -> dict[str, float]:
     """Return p-values corrected for their number, in the order given."""
     out, worst = {}, 0.0
     for i, name in enumerate(sorted(p, key=lambda s: (p[s], s))):

@@ -11,10 +11,12 @@ from flows import (
     data_commands,
     doctor,
     export_commands,
+    export_pairs,
     ledger_commands,
     plan_command,
     report_commands,
     review_commands,
+    sees_command,
     start_commands,
 )
 from flows.complete import modalities, run_numbers, variants
@@ -159,10 +161,12 @@ data_commands.register(app)
 register_stages(app)
 ledger_commands.register(app)
 export_commands.register(app)
+export_pairs.register()
 doctor.register(app)
 plan_command.register(app)
 report_commands.register(app)
 review_commands.register(app)
+sees_command.register(app)
 
 
 def main() -> None:

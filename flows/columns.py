@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from flows.options import (
+    AnnotatorColumns,
     DataPath,
     Encoding,
     GroupColumn,
     IdColumn,
+    ImageColumn,
     LabelColumn,
+    LabelDelimiter,
     ModalityName,
     SplitColumn,
     TextColumn,
@@ -43,12 +46,16 @@ class Reading:
     time_column: TimeColumn = None
     modality: ModalityName = None
     encoding: Encoding = None
+    label_delimiter: LabelDelimiter = None
+    annotator_columns: AnnotatorColumns = None
+    image_column: ImageColumn = None
 
     def plan(self, split: bool = False) -> Data:
         """Return the data plan; `split` where the command needs splits, which are made if there are none."""
         return plan_of(
             self.data, self.text_column, self.label_column, self.id_column, self.split_column,
-            self.group_column, self.time_column, self.modality, split, self.encoding,
+            self.group_column, self.time_column, self.modality, split, self.encoding, self.label_delimiter,
+            self.annotator_columns, self.image_column,
         )  # fmt: skip
 
     def out(self, given: Path | None, kind: str) -> Path:

@@ -55,7 +55,7 @@ def finetune(
     reading: Reading, out: Out = None, workspace: Workspace = DEFAULT_WORKSPACE, workers: Workers = 2,
     overrides: Set = None, seed: Seed = 0, as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """Train on the train rows (--set method=probe|partial|full) and save a model folder."""
+    """Train on the train rows (--set method=probe|partial|lora|full) and save a model folder."""
     from flows.single import finetune_data
 
     plan = reading.plan(split=True)

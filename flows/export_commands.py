@@ -11,6 +11,7 @@ from flows.manners import DEFAULT_WORKSPACE, progress, result, say
 from flows.options import (
     GroupColumn,
     IdColumn,
+    ImageColumn,
     Json,
     LabelColumn,
     ModalityName,
@@ -62,7 +63,8 @@ def hf(
     citation: Citation = None, url: Url = None, text_column: TextColumn = None,
     label_column: LabelColumn = None,
     id_column: IdColumn = None, split_column: SplitColumn = None, group_column: GroupColumn = None,
-    time_column: TimeColumn = None, modality: ModalityName = None, as_json: Json = False,
+    time_column: TimeColumn = None, modality: ModalityName = None, image_column: ImageColumn = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Write Parquet shards, a dataset card and croissant.json; `datasets.load_dataset(DIR)` reads them."""
@@ -71,8 +73,9 @@ def hf(
     about = _about(license=license, language=language, pretty_name=pretty_name, version=dataset_version,
                    annotations_creators=annotations_creators, source_datasets=source_datasets, tags=tags,
                    published=published, citation=citation, url=url)  # fmt: skip
-    columns = (text_column, label_column, id_column, split_column, group_column, time_column, modality)
-    origin = _origin(data, run, snapshot, workspace, columns, quiet)
+    columns = (text_column, label_column, id_column, split_column, group_column, time_column, modality,
+               False, None, None, None, image_column)  # fmt: skip
+    origin = origin_of(data, run, snapshot, workspace, columns, quiet)
     done = export_hf(origin, folder, about)
     if not about.licensed:
         say("the card says license: unknown (state one with --license)")
@@ -109,7 +112,7 @@ def _about(**stated: Any) -> About:
     return kept
 
 
-def _origin(
+def origin_of(
     data: str | None,
     run: int | None,
     snapshot: str | None,
@@ -117,6 +120,7 @@ def _origin(
     columns: tuple[Any, ...],
     quiet: bool,
 ) -> Origin:
+    """Return what is to be exported: DATA, a run's curated data, or a snapshot."""
     from pipeline.export import Origin, of_run, of_snapshot
     from pipeline.recipe import RecipeError
     from pipeline.source import open_plan

@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 
 GROUPS = {
     "The whole job": ("demo", "init", "run", "improve", "plan", "serve"),
-    "One dataset": ("audit", "split", "finetune", "evaluate"),
+    "One dataset": ("audit", "sees", "split", "finetune", "evaluate"),
     "One stage alone": ("clean", "quality", "duplicates", "label-noise", "anomalies", "fitness", "select",
                         "rebalance", "augment"),
     "Look back": ("why", "report", "diff", "undo", "restore", "snapshots", "verify", "gc", "status"),

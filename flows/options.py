@@ -34,21 +34,31 @@ Redact = Annotated[
 DataPath = Annotated[str, typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, or a folder")]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a TOML file")]
 TextColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]
+ImageColumn = Annotated[
+    str | None, typer.Option(help="pictures, or names of their files relative to the data file")
+]
 LabelColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]
+LabelDelimiter = Annotated[
+    str | None, typer.Option(help="cut a label at this text into a list of classes, e.g. ;")
+]
+AnnotatorColumns = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="one annotator's class each; their votes are the label")
+]
 IdColumn = Annotated[str | None, typer.Option(help="a column that names each row")]
 SplitColumn = Annotated[str | None, typer.Option(help="a column that says train, validation or test")]
 GroupColumn = Annotated[str | None, typer.Option(help="rows of one group stay in one split")]
 TimeColumn = Annotated[str | None, typer.Option(help="split by time: the latest rows are held out")]
 Encoding = Annotated[str | None, typer.Option(help="of text files, e.g. gb18030; found out when not given")]
 ModalityName = Annotated[
-    str | None, typer.Option("--modality", help="text or tabular", autocompletion=modalities)
+    str | None, typer.Option("--modality", help="text, image, tabular ...", autocompletion=modalities)
 ]
 
 
 def plan_of(
     path: str, text: str | None, label: str | None, id_: str | None, split_column: str | None,
     group: str | None, time: str | None, modality: str | None, split: bool = False,
-    encoding: str | None = None,
+    encoding: str | None = None, label_delimiter: str | None = None, annotators: str | None = None,
+    image: str | None = None,
 ) -> Data:  # fmt: skip
     """Return the data plan of a command that takes DATA; splits are made only where training needs them.
 
@@ -62,7 +72,8 @@ def plan_of(
     made: dict[str, Any] = {} if split else {"test_fraction": 0.0, "validation_fraction": 0.0}
     given = {
         "path": path, "text": text, "label": label, "id": id_, "split": split_column, "group": group,
-        "time": time, "modality": modality, "encoding": encoding, **made,
+        "time": time, "modality": modality, "encoding": encoding, "label_delimiter": label_delimiter,
+        "annotators": [c.strip() for c in (annotators or "").split(",") if c.strip()], "image": image, **made,
     }  # fmt: skip
     plan: Data = validated(Data, given, "data")
     return plan

@@ -13,6 +13,7 @@ from pipeline.dataset import Dataset
 from pipeline.hashing import content_keys
 from pipeline.ingest.source import files_of
 from pipeline.keys import why_computed
+from pipeline.modalities import modality
 from pipeline.recipe import Recipe, load_recipe, with_options
 from pipeline.review.veto import NO_VETOES
 from pipeline.run import step_key
@@ -70,7 +71,8 @@ def _stages(
     """
     out, data, vetoes = [], root, NO_VETOES
     for stage in wanted:
-        needs = _all_needs(stage.needs)
+        read = stage.needs if data is None else stage.signals_for(modality(data.modality))
+        needs = _all_needs(read)
         facts: dict[str, Any] = {
             "stage": stage.name, "settings": stage.model_dump(mode="json", exclude_none=True),
             "done": False if store is None else None, "signals": dict.fromkeys(needs),

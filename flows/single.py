@@ -24,7 +24,7 @@ def audit_data(
     redact: bool = False,
 ) -> tuple[dict[str, Any], str, Audit]:  # fmt: skip
     """Run every detector, change nothing, write tables and report into `out`."""
-    opened = _open(plan, store, log)
+    opened = open_said(plan, store, log)
     settings = _settings(overrides, DETECTORS)
     stages = [build_stage(name, settings[name], opened.dataset.modality) for name in DETECTORS]
     audit = audit_dataset(opened, engine, store, stages)
@@ -41,7 +41,7 @@ def one_stage(
     log: Log,
 ) -> tuple[dict[str, Any], str]:  # fmt: skip
     """Run one stage alone and write its output into `out`; without `out` only say what it would do."""
-    opened = _open(plan, store, log)
+    opened = open_said(plan, store, log)
     stage = build_stage(name, _settings(overrides, (name,), name)[name], opened.dataset.modality)
     step = run_stage(opened.dataset, stage, engine, store if out else None)
     facts = {"quarantined": len(opened.quarantine), **summary(opened.dataset, [step])}
@@ -62,7 +62,7 @@ def finetune_data(
     from finetune.train import fit
     from pipeline.recipe import validated
 
-    opened = _open(plan, Store(workspace), engine.log)
+    opened = open_said(plan, Store(workspace), engine.log)
     training = validated(Training, _pairs(overrides), "train")
     if out.exists() and any(out.iterdir()):
         raise RecipeError(f"{out}: not empty (give another folder with -o, or delete it)")
@@ -88,7 +88,7 @@ def evaluate_model(
 
     if not model.is_dir():
         raise RecipeError(f"{model}: no model folder (make one with: assay finetune DATA -o {model})")
-    opened = _open(plan, Store(workspace), engine.log)
+    opened = open_said(plan, Store(workspace), engine.log)
     done = evaluate(load(model), opened.dataset, split, engine)
     lines = [f"{done.method} on {done.n} {split} rows: {done.model}"]
     for name, m in done.metrics.items():
@@ -123,7 +123,8 @@ def bring(engine: Engine, pred_probs: Path | None, embeddings: Path | None) -> N
         )
 
 
-def _open(plan: Data, store: Store, log: Log) -> Opened:
+def open_said(plan: Data, store: Store, log: Log) -> Opened:
+    """Open the data and log what the reading guessed, noted and could not read."""
     opened = open_plan(plan, 0, store)
     for line in (*opened.guesses, *opened.notes):
         log(line)

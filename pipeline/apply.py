@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.dataset import OWN_COLUMNS, PARENTS, ROW_ID, SPLIT, WEIGHT, Dataset
 from pipeline.findings import Findings
-from pipeline.hashing import cell_json
+from pipeline.hashing import IMAGE, cell_json, light_cells
 
 
 class Refused(Exception):
@@ -47,7 +47,7 @@ def apply(data: Dataset, findings: Findings, touches: Literal["train", "all", "h
             sets[cell] = edit
     drops |= {i for i, parents in zip(data.ids, data.parents, strict=True) if drops.intersection(parents)}
     table = _with_sets(data, list(sets.values()))
-    table = table.filter(pa.array([i not in drops for i in data.ids], pa.bool_()))
+    table = kept_rows(table, np.array([i not in drops for i in data.ids], dtype=bool))
     added = _checked_added(data, findings, edits, drops)
     if added is not None:
         table = pa.concat_tables([table, added.select(table.column_names).cast(table.schema)])
@@ -56,6 +56,27 @@ def apply(data: Dataset, findings: Findings, touches: Literal["train", "all", "h
         data.ids, out.ids, dropped=drops, added=set() if added is None else set(added[ROW_ID].to_pylist())
     )
     return out
+
+
+def kept_rows(table: pa.Table, keep: np.ndarray) -> pa.Table:
+    """Return the rows where `keep` (n,) is true; pictures are not copied, they stay where they are.
+
+    >>> kept_rows(pa.table({"x": [1, 2, 3]}), np.array([True, False, True]))["x"].to_pylist()
+    [1, 3]
+    """
+    if keep.all():
+        return table
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], keep, [0]])))
+    runs = list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    mask = pa.array(keep)
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.type == IMAGE:
+            chunks = [chunk for start, end in runs for chunk in column.slice(start, end - start).chunks]
+            columns[name] = pa.chunked_array(chunks, IMAGE)
+        else:
+            columns[name] = column.filter(mask)
+    return pa.table(columns)
 
 
 def conserve(before: Collection[str], after: Collection[str], dropped: set[str], added: set[str]) -> None:
@@ -131,7 +152,7 @@ def _with_sets(data: Dataset, sets: list[dict[str, Any]]) -> pa.Table:
                 weights[data.position[edit["row_id"]]] *= float(edit["value"])
             cells, kind = weights.tolist(), pa.float64()
         else:
-            cells, kind = table[column].to_pylist(), table.schema.field(column).type
+            cells, kind = light_cells(table[column]), table.schema.field(column).type
             for edit in of_column:
                 i = data.position[edit["row_id"]]
                 if cell_json(cells[i]) != cell_json(edit["before"]):
@@ -141,7 +162,11 @@ def _with_sets(data: Dataset, sets: list[dict[str, Any]]) -> pa.Table:
                     )
                 cells[i] = edit["value"]
         try:
-            array = pa.array(cells, kind)
+            if kind == IMAGE:
+                new = {data.position[e["row_id"]]: e["value"] for e in of_column}
+                array = _with_pictures(table[column], new)
+            else:
+                array = pa.array(cells, kind)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise Refused(f"{of_column[0]['stage']}: column {column!r} is {kind}: {error}") from None
         if column in table.column_names:
@@ -149,6 +174,19 @@ def _with_sets(data: Dataset, sets: list[dict[str, Any]]) -> pa.Table:
         else:
             table = table.append_column(column, array)
     return table
+
+
+def _with_pictures(column: pa.ChunkedArray, new: dict[int, Any]) -> pa.ChunkedArray:
+    """Return a column of pictures with some replaced; the others are not copied."""
+    made = pa.array(list(new.values()), IMAGE)
+    place = {row: k for k, row in enumerate(new)}
+    chunks, start = [], 0
+    for row in [*sorted(new), len(column)]:
+        chunks += column.slice(start, row - start).chunks
+        if row in place:
+            chunks.append(made.slice(place[row], 1))
+        start = row + 1
+    return pa.chunked_array(chunks, IMAGE)
 
 
 def _checked_added(

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from pipeline.hashing import hash_array
+from pipeline.hashing import IMAGE, hash_array
 
 ROW_ID, SPLIT, WEIGHT, SOURCE, PARENTS = "row_id", "split", "weight", "source", "parents"
 SPLITS = ("train", "validation", "test")
@@ -34,6 +34,7 @@ class Roles(BaseModel, frozen=True, extra="forbid"):
     label: str | None = None
     group: str | None = None
     time: str | None = None
+    annotators: tuple[str, ...] = ()  # columns of which the label counts the votes
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +73,15 @@ class Dataset:
             if name not in table.column_names:
                 table = table.append_column(name, default)
         table = pa.table({name: _normal(table[name]) for name in _column_order(table.column_names)})
-        named = [*roles.content, *(c for c in (roles.label, roles.group, roles.time) if c)]
+        single = (roles.label, roles.group, roles.time)
+        named = [*roles.content, *(c for c in single if c), *roles.annotators]
         if missing := [c for c in named if c not in table.column_names]:
             raise ValueError(f"no column {missing[0]!r}; the columns are {sorted(table.column_names)}")
         ids = table[ROW_ID]
         if ids.null_count:
             raise ValueError("a row has no row_id")
-        table = table.take(pc.sort_indices(ids))
+        if not _ascending(ids):  # a stored snapshot is in order, and pictures are not copied for nothing
+            table = table.take(pc.sort_indices(ids))
         ids = table[ROW_ID].to_pylist()
         for one, two in pairwise(ids):
             if one == two:
@@ -170,9 +173,12 @@ class Dataset:
         >>> data.digest(["text"]) == data.digest(["row_id"])
         False
         """
-        h = hashlib.sha256(f"{self.modality}\0{self.roles.model_dump_json()}\0{self.n_rows}".encode())
+        unused = None if self.roles.annotators else {"annotators"}
+        roles = self.roles.model_dump_json(exclude=unused)
+        h = hashlib.sha256(f"{self.modality}\0{roles}\0{self.n_rows}".encode())
         for name in sorted(columns):
-            column = self.table[name].combine_chunks()
+            column = self.table[name]
+            column = column if column.type == IMAGE else column.combine_chunks()
             h.update(json.dumps([name, str(column.type)]).encode())
             hash_array(column, h)
         return h.hexdigest()[:32]
@@ -196,6 +202,12 @@ def _as_table(rows: pa.Table | pd.DataFrame | Mapping[str, Any]) -> pa.Table:
 
 def _as_frame(table: pa.Table) -> pd.DataFrame:
     return table.to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def _ascending(ids: pa.ChunkedArray) -> bool:
+    ids = ids.combine_chunks()
+    pairs = pc.less_equal(ids.slice(0, max(len(ids) - 1, 0)), ids.slice(1))
+    return not pc.any(pc.invert(pairs)).as_py()
 
 
 def _column_order(names: list[str]) -> list[str]:

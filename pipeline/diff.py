@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.dataset import ROW_ID, SPLITS, WEIGHT, Dataset
-from pipeline.hashing import cell_json
+from pipeline.hashing import cell_json, light_cells
 from pipeline.history import EditId, History, find, run_facts
 from pipeline.store import Store
 from pipeline.undo import snapshot
@@ -76,11 +76,11 @@ def _changed(one: Dataset, two: Dataset) -> dict[str, list[str]]:
         if name not in left.column_names or name not in right.column_names:
             there = left if name in left.column_names else right
             absent = (None, 1.0) if name == WEIGHT else (None,)
-            places = [k for k, cell in enumerate(there[name].to_pylist()) if cell not in absent]
+            places = [k for k, cell in enumerate(light_cells(there[name])) if cell not in absent]
         elif left[name].equals(right[name]):
             continue
         else:
-            cells = zip(left[name].to_pylist(), right[name].to_pylist(), strict=True)
+            cells = zip(light_cells(left[name]), light_cells(right[name]), strict=True)
             places = [k for k, (x, y) in enumerate(cells) if cell_json(x) != cell_json(y)]
         for k in places:
             out.setdefault(shared[k], []).append(name)

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.blobs import light_edits
 from pipeline.files import read_parquet
 from pipeline.findings import Findings
 from pipeline.history import run_facts
@@ -24,7 +25,8 @@ def ledger_table(
 ) -> pa.Table:
     """Return all edits of all rounds (number, accepted, steps): the edit's columns, `round`, `applied`.
 
-    `evaluations` holds, by round, what the evaluation found; its findings are flags.
+    `evaluations` holds, by round, what the evaluation found; its findings are flags. Values that are pictures
+    stand by their digest.
 
     `applied` says whether the edit made the curated data: not a flag, its round accepted or the edit hygiene,
     and for stages that are made anew each round, of the last accepted round.
@@ -35,7 +37,7 @@ def ledger_table(
     parts = []
     for number, accepted, steps in rounds:
         for step in steps:
-            edits = step.findings.edits
+            edits = light_edits(step.findings.edits)
             stands = accepted if not step.stage.rebuilt else accepted and number == last
             pairs = zip(edits["issue"].to_pylist(), edits["action"].to_pylist(), strict=True)
             policy = () if step.stage.rebuilt else step.stage.policy
@@ -100,5 +102,7 @@ def _sentence(edit: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, dict) and set(value) == {"sha256", "bytes"}:
+        return f"picture {str(value['sha256'])[:12]}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.blobs import light_edits
 from pipeline.dataset import ROW_ID, Dataset
 from pipeline.files import write_parquet
 from pipeline.findings import Findings
@@ -18,9 +19,12 @@ from pipeline.run import Step
 
 
 def write_tables(folder: Path, before: Dataset, after: Dataset, steps: Sequence[Step]) -> None:
-    """Write dataset.parquet, findings.parquet, issues.parquet and summary.json."""
+    """Write dataset.parquet, findings.parquet, issues.parquet and summary.json.
+
+    A value that is a picture stands in findings.parquet by its digest; the picture is in dataset.parquet.
+    """
     write_data(folder, after)
-    edits = [s.findings.edits for s in steps]
+    edits = [light_edits(s.findings.edits) for s in steps]
     _replace(folder / "findings.parquet", pa.concat_tables(edits) if edits else Findings.of("none").edits)
     _replace(folder / "issues.parquet", issues_table(before, [s.findings for s in steps]))
     _replace(folder / "summary.json", json.dumps(summary(before, steps), indent=1, sort_keys=True))

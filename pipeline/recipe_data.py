@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
 
@@ -42,7 +42,11 @@ class Source(BaseModel, frozen=True, extra="forbid"):
 
     name: str = Field(min_length=1)
     path: PathText
-    columns: dict[str, str] = {}
+    columns: dict[str, str] = Field({}, description="its column name -> the dataset's")
+    labels: dict[str, str] = Field({}, description="its word for a class -> the dataset's")
+    split: Literal["train", "validation", "test"] | None = Field(
+        None, description="where all its rows belong to one split"
+    )
     encoding: str | None = ENCODING
 
     _known_encoding = field_validator("encoding")(_encoding)
@@ -56,8 +60,17 @@ class Data(BaseModel, frozen=True, extra="forbid"):
     encoding: str | None = ENCODING
     modality: str | None = None
     text: str | None = None
+    image: str | None = Field(
+        None, description="column of pictures, or of the names of their files relative to the data file"
+    )
     columns: tuple[str, ...] = Field((), description="content columns, when there are several")
     label: str | None = None
+    label_delimiter: str | None = Field(
+        None, min_length=1, description="cuts a text label into a list of classes, e.g. ;"
+    )
+    annotators: tuple[str, ...] = Field(
+        (), description="columns with one annotator's class each; their votes become the label"
+    )
     id: str | None = None
     split: str | None = None
     group: str | None = None
@@ -86,8 +99,11 @@ class Data(BaseModel, frozen=True, extra="forbid"):
     def _says_each_thing_once(self) -> Data:
         if self.path is not None and self.sources:
             raise ValueError("both path and [[data.sources]] are given; use one of the two")
-        if self.text is not None and self.columns:
-            raise ValueError("both text and columns are given; use one of the two")
+        given = [n for n, v in (("text", self.text), ("image", self.image), ("columns", self.columns)) if v]
+        if len(given) > 1:
+            raise ValueError(f"both {given[0]} and {given[1]} are given; use one of the two")
+        if self.image is not None and self.modality not in (None, "image"):
+            raise ValueError(f"image is given, but modality is {self.modality!r}; leave one of the two out")
         if self.test_fraction + self.validation_fraction >= 1:
             held_out = (
                 f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction}"

@@ -14,6 +14,7 @@ from pipeline.dataset import Dataset
 from pipeline.files import Corrupt
 from pipeline.findings import Findings
 from pipeline.keys import Key
+from pipeline.modalities import built_on, modality
 from pipeline.progress import counted
 from pipeline.recipe import with_options
 from pipeline.review.veto import NO_VETOES, Vetoes
@@ -135,11 +136,12 @@ def _without_rows_made_before(data: Dataset, findings: Findings) -> Findings:
 def step_key(data: Dataset, stage: Stage, engine: Engine, vetoes: Vetoes = NO_VETOES) -> Key:
     """Return all that a step depends on: stage, settings, data, signals, vetoes, code."""
     signals = engine.signals(data)
-    code = (type(stage).__module__, f"pipeline.modalities.{data.modality}", "pipeline.slices",
-            "pipeline.review")  # fmt: skip
+    kind = modality(data.modality)
+    code = (type(stage).__module__, *built_on(kind), "pipeline.slices", "pipeline.review",
+            "pipeline.contamination")  # fmt: skip
     return Key(stage.name, {
         "settings": stage.key_settings, "data": data.fingerprint, "vetoes": vetoes.digest,
-        "signals": {name: signals.parts(name) for name in stage.needs}, "code": code_parts(*code),
+        "signals": {name: signals.parts(name) for name in stage.signals_for(kind)}, "code": code_parts(*code),
     })  # fmt: skip
 
 

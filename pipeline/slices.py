@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.dataset import OWN_COLUMNS, WEIGHT, Dataset
+from pipeline.labels import classes_in
 
 MOST_VALUES = 20  # a metadata column with more distinct values is not a grouping
 _PATTERN = re.compile(r"(?P<name>[^<>=]+)(?P<op><=|>=|=)(?P<value>.*)", re.DOTALL)
@@ -55,6 +56,8 @@ def parse(text: str) -> Slice:
 def mask(text: str, data: Dataset, measures: pd.DataFrame | None = None) -> np.ndarray:
     """Return which rows of `data` are in the slice, (n,) bool; a missing cell or measure is in none.
 
+    A row is in the slice of every class that its label names; votes name the class with the most.
+
     measures : (n, m) frame in the order of the rows, as `Modality.measure` gives it.
     Raises `ValueError` for a name that is neither label, source, column nor measure.
 
@@ -66,6 +69,8 @@ def mask(text: str, data: Dataset, measures: pd.DataFrame | None = None) -> np.n
     """
     part = parse(text)
     if part.op == "=":
+        if part.name == "label" and data.roles.label:
+            return np.array([part.value in map(cell_text, classes_in(c)) for c in data.labels], dtype=bool)
         cells = _cells(part.name, data, measures)
         return np.array([c is not None and cell_text(c) == part.value for c in cells], dtype=bool)
     if measures is None or part.name not in measures.columns:
@@ -82,7 +87,8 @@ def candidates(data: Dataset, measures: pd.DataFrame | None = None) -> list[str]
     and highest quarter of each measure, left out where ties put more than half of the rows in it.
     """
     seen = data.where(data.is_train)
-    out = [f"label={v}" for v in _values(seen.labels)] if data.roles.label else []
+    named = [c for cell in seen.labels for c in classes_in(cell)] if data.roles.label else []
+    out = [f"label={v}" for v in _values(named)]
     for name in _grouping_columns(data):
         values = _values(_cells(name, seen, None))
         if 2 <= len(values) <= MOST_VALUES:
@@ -109,8 +115,6 @@ def cell_text(cell: object) -> str:
 
 
 def _cells(name: str, data: Dataset, measures: pd.DataFrame | None) -> Iterable[object]:
-    if name == "label" and data.roles.label:
-        return data.labels
     if name in data.table.column_names:
         return data.table[name].to_pylist()
     if measures is not None and name in measures.columns:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.blobs import holds
 from pipeline.code import code_parts
 from pipeline.dataset import Dataset
 from pipeline.files import read_parquet, write_parquet
@@ -39,7 +40,7 @@ def open_plan(data: Data, seed: int, store: Store) -> Opened:
         done = ingest(
             sources,
             _roles(data),
-            modality=data.modality,
+            modality="image" if data.image else data.modality,
             seed=seed,
             split=SplitPlan(test=data.test_fraction, validation=data.validation_fraction),
         )
@@ -48,7 +49,7 @@ def open_plan(data: Data, seed: int, store: Store) -> Opened:
 
     folder, facts = store.artifact(ingest_key(data, seed), read)
     quarantine = read_parquet(folder / "quarantine.parquet").to_pylist()
-    if not (store.root / "datasets" / facts["root"]).exists():  # was damaged and deleted, as one is told
+    if not holds(store, facts["root"]):  # was damaged and deleted, as one is told
         with TemporaryDirectory() as scratch:
             read(Path(scratch))
     return Opened(store.load(facts["root"]), facts["guesses"], facts["notes"], quarantine)
@@ -59,7 +60,7 @@ def ingest_key(data: Data, seed: int) -> Key:
     sources = _sources(data)
     return Key("ingest", {
         "files": input_digest(sources), "seed": seed,
-        "sources": [(s.name, s.columns, s.encoding) for s in sources],
+        "sources": [(s.name, s.columns, s.encoding, s.labels, s.split) for s in sources],
         "settings": data.model_copy(update={"path": None, "sources": ()}).model_dump(mode="json"),
         "code": code_parts("pipeline.ingest", "pipeline.modalities", "pipeline.minhash"),
     })  # fmt: skip
@@ -67,12 +68,17 @@ def ingest_key(data: Data, seed: int) -> Key:
 
 def _sources(data: Data) -> list[Source]:
     if data.sources:
-        return [Source(s.name, s.path, dict(s.columns), s.encoding or data.encoding) for s in data.sources]
-    return [Source("", str(data.path), encoding=data.encoding)]
+        return [
+            Source(s.name, s.path, dict(s.columns), encoding=s.encoding or data.encoding,
+                   labels=dict(s.labels), split=s.split, image=data.image)
+            for s in data.sources
+        ]
+    return [Source("", str(data.path), encoding=data.encoding, image=data.image)]
 
 
 def _roles(data: Data) -> RoleNames:
-    content = data.columns or ((data.text,) if data.text else ())
+    content = data.columns or tuple(name for name in (data.text, data.image) if name)
     return RoleNames(
-        content=content, label=data.label, id=data.id, split=data.split, group=data.group, time=data.time
-    )
+        content=content, label=data.label, id=data.id, split=data.split, group=data.group, time=data.time,
+        annotators=data.annotators, label_delimiter=data.label_delimiter,
+    )  # fmt: skip

@@ -14,11 +14,13 @@ from pipeline.findings import Action, Findings
 from pipeline.named_files import key_settings, read_digests
 
 if TYPE_CHECKING:
+    from pipeline.modalities import Modality
     from pipeline.signals.engine import Signals
 
 # The order a recipe must keep: people's decisions lead. `fitness` is not in it, it may stand anywhere.
 ORDER = (
-    "review", "clean", "quality", "duplicates", "label_noise", "anomalies", "select", "rebalance", "augment",
+    "review", "clean", "cells", "quality", "duplicates", "label_noise", "anomalies", "select", "rebalance",
+    "augment",
 )  # fmt: skip
 
 
@@ -63,6 +65,10 @@ class Stage(BaseModel, frozen=True, extra="forbid"):
     def key_settings(self) -> dict[str, Any]:
         """All settings as plain values, for keys: the files that they name stand there by their content."""
         return key_settings(self, self._digests)
+
+    def signals_for(self, kind: Modality) -> tuple[str, ...]:
+        """Return the signals that it reads for one modality: `needs`, unless it asks the modality."""
+        return self.needs
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Say what is wrong with `data` and what to do about it. Pure: same input, same answer."""

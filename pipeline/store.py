@@ -1,6 +1,7 @@
 """Store: content-addressed snapshots, steps, runs and signal tables under one workspace folder.
 
     datasets/<fingerprint>/   shard-*.parquet + manifest.json          immutable
+    blobs/<digest>/           the bytes of pictures, each once (see `blobs`)
     steps/<key>/              what one stage found on one snapshot      immutable
     signals/<name>/<key>/     tables of computed signals
     artifacts/<key>/          models and their evaluations
@@ -21,6 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline import blobs, packs
 from pipeline.commit import MANIFEST, commit, move, unsealed
 from pipeline.dataset import Dataset, Roles
 from pipeline.files import Corrupt, read_parquet, verify, write_parquet
@@ -53,19 +55,13 @@ class Store:
     def save(self, data: Dataset) -> str:
         """Commit a dataset and return its fingerprint; the same rows are stored once."""
         name = data.fingerprint
-        facts = {
-            "kind": "dataset",
-            "modality": data.modality,
-            "roles": data.roles.model_dump(mode="json"),
-            "rows": data.n_rows,
-            "fingerprint": name,
-        }
-
-        def write(folder: Path) -> None:
-            for k, start in enumerate(range(0, max(data.n_rows, 1), SHARD_ROWS)):
-                write_parquet(folder / f"shard-{k:05d}.parquet", data.table.slice(start, SHARD_ROWS))
-
-        self._commit(Path("datasets") / name, write, facts)
+        facts = {"kind": "dataset", "modality": data.modality, "roles": data.roles.model_dump(mode="json"),
+                 "rows": data.n_rows, "fingerprint": name}  # fmt: skip
+        with blobs.apart(self, {"rows": data.table}) as (light, pictures):
+            def write(folder: Path) -> None:
+                for k, start in enumerate(range(0, max(data.n_rows, 1), SHARD_ROWS)):
+                    write_parquet(folder / f"shard-{k:05d}.parquet", light["rows"].slice(start, SHARD_ROWS))
+            self._commit(Path("datasets") / name, write, {**facts, **pictures})
         return name
 
     def load(self, fingerprint: str) -> Dataset:
@@ -73,6 +69,7 @@ class Store:
         folder = self.root / "datasets" / fingerprint
         facts = self._used(folder)
         table = pa.concat_tables([read_parquet(folder / name) for name in sorted(facts["files"])])
+        table = blobs.whole(self, facts, "rows", table)
         return Dataset.of(table, Roles(**facts["roles"]), facts["modality"])
 
     # -- steps: what a stage found ---------------------------------------------------------------------------
@@ -81,16 +78,14 @@ class Store:
         self, key: str, findings: Findings, facts: dict[str, Any], depends: Key | None = None
     ) -> None:
         """Commit one stage's findings beside the facts of the step (rows in, rows out, snapshot made ...)."""
-
-        def write(folder: Path) -> None:
-            write_parquet(folder / "findings.parquet", findings.edits)
-            write_parquet(folder / "scores.parquet", findings.scores)
-            if findings.added is not None:
-                write_parquet(folder / "added.parquet", findings.added)
-
+        tables = {blobs.EDITS: findings.edits, "scores": findings.scores, "added": findings.added}
         body = {"kind": "step", "fitted": findings.fitted, "metrics": findings.metrics, "step": facts,
                 "depends": depends.facts if depends else None}  # fmt: skip
-        self._commit(Path("steps") / key, write, body)
+        with blobs.apart(self, {n: t for n, t in tables.items() if t is not None}) as (light, pictures):
+            def write(folder: Path) -> None:
+                for name, table in light.items():
+                    write_parquet(folder / f"{name}.parquet", table)
+            self._commit(Path("steps") / key, write, {**body, **pictures})
 
     def load_step(self, key: str) -> tuple[Findings, dict[str, Any]] | None:
         """Return a step's findings and facts, or None when it was never committed."""
@@ -98,8 +93,9 @@ class Store:
         if not (folder / MANIFEST).exists():
             return None
         facts = self._used(folder)
-        tables = {name: read_parquet(folder / name) for name in facts["files"]}
-        edits, scores, added = (tables.get(f"{n}.parquet") for n in ("findings", "scores", "added"))
+        names = [n for n in (blobs.EDITS, "scores", "added") if f"{n}.parquet" in facts["files"]]
+        tables = {n: blobs.whole(self, facts, n, read_parquet(folder / f"{n}.parquet")) for n in names}
+        edits, scores, added = tables[blobs.EDITS], tables["scores"], tables.get("added")
         return Findings(edits, scores, added, facts["fitted"], facts["metrics"]), facts["step"]
 
     # -- artifacts: models, evaluations ----------------------------------------------------------------------
@@ -224,8 +220,8 @@ class Store:
         return facts
 
     def folders(self) -> Iterator[Path]:
-        """Return every committed folder: snapshots, steps, artifacts, runs, signals."""
-        for kind in ("datasets", "steps", "artifacts", "runs"):
+        """Return every committed folder: snapshots, steps, artifacts, runs, pictures, signals."""
+        for kind in ("datasets", "steps", "artifacts", "runs", packs.PACKS):
             yield from sorted(p for p in (self.root / kind).glob("*") if p.is_dir())
         yield from sorted(p.parent for p in (self.root / "signals").rglob(MANIFEST))
 
@@ -235,6 +231,10 @@ class Store:
         A snapshot's rows must also give the fingerprint it is named by.
         """
         facts = self.manifest(folder, afresh=True)
+        if facts["kind"] == packs.PACKS:
+            packs.check(folder, facts["files"])
+        if place := blobs.gone(self, facts):
+            raise Corrupt(f"{self.root / place}: missing; {folder} stands on it")
         if facts["kind"] == "dataset" and self.load(folder.name).fingerprint != folder.name:
             raise Corrupt(f"{folder}: its rows have another fingerprint; delete {folder} and run again")
         return facts

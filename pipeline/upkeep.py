@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import blobs
+from pipeline.blobs import WAIT_SECONDS
 from pipeline.commit import scratch
 from pipeline.dataset import Dataset
 from pipeline.files import Corrupt
+from pipeline.locks import hold
+from pipeline.packs import PACKS, packs_of
 from pipeline.store import MANIFEST, Store
 
 
@@ -96,21 +100,31 @@ def gc(store: Store, older_than_days: float = 7.0, dry_run: bool = False) -> Col
     """Remove what no run stands on and nothing has used for `older_than_days`.
 
     Runs, the snapshots and steps they stand on, the roots of everything that was read, and HEAD stay. Other
-    snapshots, steps, signals, evaluations and models go; they are made again when they are needed. Holds the
-    workspace for a run. Raises `Busy`.
+    snapshots, steps, signals, evaluations and models go; they are made again when they are needed. A pack of
+    pictures stays while a snapshot or step that stays names it. Holds the workspace for a run. Raises `Busy`.
     """
     limit = time.time() - older_than_days * 86_400
     done = Collected()
     with store.lock():
         needed = _needed(store)
-        for folder in list(store.folders()):
-            kind = folder.relative_to(store.root).parts[0]
-            if kind == "runs" or folder in needed or folder.stat().st_mtime > limit:
-                continue
-            done.folders[kind] = done.folders.get(kind, 0) + 1
-            done.bytes += sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-            if not dry_run:
-                _remove(store, folder)
+        going: set[Path] = set()
+
+        def collect(folders: Iterable[Path]) -> None:
+            for folder in folders:
+                if folder in needed or folder.stat().st_mtime > limit:
+                    continue
+                kind = folder.relative_to(store.root).parts[0]
+                going.add(folder)
+                done.folders[kind] = done.folders.get(kind, 0) + 1
+                done.bytes += sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+                if not dry_run:
+                    _remove(store, folder)
+
+        collect([f for f in store.folders() if f.parent.name not in ("runs", PACKS)])
+        with hold(store.root, PACKS, WAIT_SECONDS):  # nobody stores a snapshot of pictures meanwhile
+            stay = (f for f in store.folders() if f.parent.name in ("datasets", "steps") and f not in going)
+            needed |= blobs.needed(store, stay)
+            collect(packs_of(store.root))
     return done
 
 

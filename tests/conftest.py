@@ -6,6 +6,7 @@ import os
 import random
 
 import pytest
+from pairs_data import make_preference, make_sft
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -111,7 +112,43 @@ def _columns(rows: list[dict]) -> dict[str, list]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-FIXTURES = {"text": make_text, "tabular": make_table}
+def make_text_sets(seed: int = 0) -> Dataset:
+    """The texts with lists of topics; one in four is about two, and some lists lack one or have one too many."""
+    rng, rows = random.Random(seed + 1), text_rows(seed)
+    for k, row in enumerate(rows):
+        row["label"] = [row["label"]]
+        if k % 4 == 0 and k < 112 and row["text"]:
+            other = rng.choice([t for t in WORDS if t not in row["label"]])
+            row["text"] += " " + sentence(other, rng, 16)
+            row["label"] = sorted([*row["label"], other])
+    rows[0]["label"], rows[4]["label"], rows[1]["label"] = [], ["film"], ["film", "sport"]
+    return Dataset.of(_columns(rows), Roles(content=("text",), label="label"), "text")
+
+
+def make_text_votes(seed: int = 0) -> Dataset:
+    """The texts with the votes of three annotators, of whom the third is careless; some did not vote."""
+    from pipeline.labels import votes_column
+
+    rng, rows = random.Random(seed + 2), text_rows(seed)
+    names = {"ann": 0.05, "bob": 0.05, "eve": 0.4}
+    for row in rows:
+        true = row.pop("label")
+        for name, slip in names.items():
+            row[name] = rng.choice(list(WORDS)) if rng.random() < slip else true
+            row[name] = None if rng.random() < 0.1 else row[name]
+    columns = _columns(rows)
+    columns["label"] = votes_column([columns[name] for name in names])
+    roles = Roles(content=("text",), label="label", annotators=tuple(names))
+    return Dataset.of(columns, roles, "text")
+
+
+# The part of a name before "-" is the modality; what follows tells labels of another shape.
+FIXTURES = {"text": make_text, "text-sets": make_text_sets, "text-votes": make_text_votes,
+            "tabular": make_table, "sft": make_sft, "preference": make_preference}  # fmt: skip
+
+
+def modality_of(kind: str) -> str:
+    return kind.partition("-")[0]
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from conftest import FIXTURES
+from conftest import FIXTURES, modality_of
+from pairs_data import another_cell
 
 from pipeline.apply import Refused, apply, make_children
 from pipeline.dataset import PARENTS, Dataset
-from pipeline.findings import Edit, Findings
+from pipeline.findings import ACTIONS, Edit, Findings
 from pipeline.modalities import modality_names
 from pipeline.recipe import build_stage, with_options
 from pipeline.run import replay, run_stage
@@ -20,6 +21,7 @@ from pipeline.stage import NotApplicable, Stage, stages
 
 KINDS = sorted(FIXTURES)
 STAGES = list(stages())
+SELECTIONS = ("random", "stratified", "diverse", "quality", "difficulty")
 # Settings under which a stage shows the verbs that its defaults do not use.
 VARIANTS: dict[str, list[dict]] = {
     "duplicates": [{}, {"threshold": 0.45, "near": "flag"}],
@@ -28,13 +30,23 @@ VARIANTS: dict[str, list[dict]] = {
     ],
     "anomalies": [{}, {"action": "drop"}],
     "rebalance": [{}, *({"method": m} for m in ("over", "under", "smote", "enn")), {"min_ratio": 100}],
-    "augment": [{"per_row": 2}],
+    "select": [{}, *({"budget": 0.5, "method": m, "equal": m == "diverse"} for m in SELECTIONS)],
+    "augment": [{"per_row": 2}, {"target": "all"}],
     "fitness": [{"leak": 0.6}],
     "review": [{}, {"decisions": str(Path(__file__).with_name("review_decisions.csv"))}],
 }
 # Verbs that a stage cannot show on a modality's fixture, and why.
-EXCEPTIONS: dict[tuple[str, str, str], str] = {  # (stage, modality, verb)
-    ("fitness", "text", "flag"): "a column of texts is no column of values",
+ONE_CLASS = "rebalancing needs one class a row"
+EXCEPTIONS: dict[tuple[str, str, str], str] = {  # (stage, fixture, verb)
+    **{("fitness", kind, "flag"): "a column of texts is no column of values"
+       for kind in ("text", "text-sets", "text-votes")},
+    **{("rebalance", kind, verb): ONE_CLASS for kind in ("text-sets", "text-votes") for verb in ACTIONS},
+    **{(stage, kind, verb): why for kind in ("sft", "preference") for stage, verbs, why in (
+        ("label_noise", ("flag", "drop", "set"), "answers are no labels"),
+        ("rebalance", ("flag", "drop", "set", "add"), "answers are no classes"),
+        ("review", ("set",), "there is no label to change"),
+        ("fitness", ("flag",), "a column of turns is no column of values"),
+    ) for verb in verbs},
 }
 
 
@@ -87,7 +99,7 @@ def check_held_out_untouched(stage: Stage, data: Dataset, engine: Engine) -> Non
     fixed = ("label", "split", "parents", "source")
     for row_id, before in before_rows.items():
         now = after_rows[row_id]
-        assert all(now[c] == before[c] for c in fixed)
+        assert all(now.get(c) == before.get(c) for c in fixed)
         assert now.get("weight") in (None, 1.0)
         if stage.touches != "all":
             assert {k: v for k, v in now.items() if k != "weight"} == before
@@ -131,12 +143,12 @@ class TestEveryStageOnEveryModality:
     @pytest.mark.parametrize("check", sorted(CHECKS))
     def test_holds(self, name, kind, check, engine):
         for settings in settings_of(name):
-            CHECKS[check](build_stage(name, settings, kind), FIXTURES[kind](), engine)
+            CHECKS[check](build_stage(name, settings, modality_of(kind)), FIXTURES[kind](), engine)
 
     def test_emits_each_of_its_actions(self, name, kind, engine, record_property):
         seen: set[str] = set()
         for settings in settings_of(name):
-            step = run_stage(FIXTURES[kind](), build_stage(name, settings, kind), engine)
+            step = run_stage(FIXTURES[kind](), build_stage(name, settings, modality_of(kind)), engine)
             seen |= set(step.findings.edits["action"].to_pylist())
         excused = {a for s, k, a in EXCEPTIONS if (s, k) == (name, kind)}
         assert not excused & seen, f"{name} on {kind} shows {excused & seen}: no exception any more"
@@ -148,20 +160,20 @@ class TestEveryStageOnEveryModality:
     def test_gives_the_same_with_two_workers(self, name, kind):
         engines = [Engine(workers=w) for w in (1, 2)]
         for settings in settings_of(name):
-            stage = build_stage(name, settings, kind)
+            stage = build_stage(name, settings, modality_of(kind))
             one, two = (run_stage(FIXTURES[kind](), stage, e) for e in engines)
             assert one.after.fingerprint == two.after.fingerprint
             assert same(one.findings, two.findings)
 
     def test_held_out_content_changes_no_other_finding(self, name, kind, engine):
-        stage = build_stage(name, settings_of(name)[0], kind)
+        stage = build_stage(name, settings_of(name)[0], modality_of(kind))
         data = FIXTURES[kind]()
         victim = next(i for i, s in zip(data.ids, data.splits, strict=True) if s == "test")
         column = data.roles.content[0]
         cells = data.table[column].to_pylist()
-        cells[data.position[victim]] = "Another text altogether, with nothing in common."
+        cells[data.position[victim]] = another_cell(data, column)
         index = data.table.column_names.index(column)
-        table = data.table.set_column(index, column, pa.array(cells, pa.large_string()))
+        table = data.table.set_column(index, column, pa.array(cells, data.table.schema.field(column).type))
         changed = Dataset.of(table, data.roles, data.modality)
         before, after = (
             [r for r in found_by(stage, d, engine).rows() if r["row_id"] != victim] for d in (data, changed)
@@ -176,7 +188,7 @@ class TestEveryStageOnEveryModality:
         from pipeline.run import step_key
 
         data = FIXTURES[kind]()
-        plain = build_stage(name, {}, kind)
+        plain = build_stage(name, {}, modality_of(kind))
         base = step_key(data, plain, engine).digest
         for field in set(type(plain).model_fields) - {"options"}:
             changed = plain.model_copy(update={field: "another value"})
@@ -184,7 +196,7 @@ class TestEveryStageOnEveryModality:
 
 
 def test_every_modality_has_a_fixture():
-    assert list(modality_names()) == KINDS
+    assert set(modality_names()) == set(map(modality_of, KINDS))
 
 
 def test_stages_are_found_by_file_name():

@@ -287,7 +287,9 @@ def test_a_label_is_guessed_by_its_few_values(tmp_path):
 @pytest.mark.parametrize(("name", "content", "roles", "says"), [
     ("none.csv", None, {}, "no such file"),
     ("d.xlsx", "x", {}, "'.xlsx'"),
-    ("d.json", "[]", {}, "jsonl"),
+    ("d.json", "[]", {}, "no rows"),
+    ("d.json", "3", {}, "no array"),
+    ("d.json", '[{"text": "a b c"},]', {}, "line 1, character"),
     ("d.csv", "", {}, "empty"),
     ("d.csv", "text,label\n", {}, "no rows"),
     ("d.csv", "text,text\na,b\n", {}, "two columns"),

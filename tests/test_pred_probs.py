@@ -199,7 +199,7 @@ def test_classes_come_from_train_rows_only(compute):
 
 
 @pytest.mark.parametrize(("labels", "why"), [
-    ([["a", "b"]] * N, "label cells are lists"),
+    ([["a", "b"]] * N, "240 train rows of 240; 2 are needed, and 2 without"),
     (["a"] * N, "1 distinct label"),
     ([None] * N, "0 distinct labels"),
     (["a"] * (N - 1) + ["rare"], "class 'rare' has 1 train row"),

@@ -74,6 +74,7 @@ def test_candidates_come_from_train_rows_only():
     assert "n_words>=4" in found or "n_words>=3" in found
 
 
-def test_labels_that_are_lists_give_no_label_slices():
+def test_labels_that_are_lists_give_a_slice_for_each_class():
     data = Dataset.of({"row_id": ["p"], "text": ["x"], "y": [["a", "b"]]}, ROLES, "text")
-    assert candidates(data) == []
+    assert candidates(data) == ["label=a", "label=b"]
+    assert mask("label=b", data).tolist() == [True]

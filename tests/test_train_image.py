@@ -176,8 +176,9 @@ def test_odd_pictures_are_read_or_named_in_one_line(networks, tmp_path):
         return image_cell(file.getvalue())
 
     rows = picture_rows(18)
-    odd = [encoded("L", (7, 90), "PNG"), encoded("CMYK", (33, 20), "JPEG"), encoded("RGBA", (50, 50), "PNG"),
-           encoded("P", (20, 20), "GIF"), encoded("I;16", (20, 20), "PNG"), encoded("RGB", (1, 1), "JPEG")]  # fmt: skip
+    odd = [encoded("L", (7, 90), "PNG"), encoded("CMYK", (33, 20), "JPEG"),
+           encoded("RGBA", (50, 50), "PNG"), encoded("P", (20, 20), "GIF"),
+           encoded("I;16", (20, 20), "PNG"), encoded("RGB", (1, 1), "JPEG")]  # fmt: skip
     data = pictures([{**r, "image": odd[i]} if i < len(odd) else r for i, r in enumerate(rows)])
     model = fit(data, settings("full", networks["resnet"], epochs=1), Engine(), 0, tmp_path / "m")
     assert np.isfinite(model.predict(data, Engine())).all()

@@ -98,8 +98,9 @@ def test_a_weight_of_two_is_the_row_twice(tmp_path):
     new = settings("full", model=str(tmp_path / "still"), epochs=1)
     first = fit(table(rows), new, Engine(), 0, tmp_path / "first")
     assert json.loads((first.folder / "config.json").read_text())["hidden"] == 32
-    training = settings("full", model=str(first.folder), batch_rows=256, epochs=3)  # the columns' state is kept
-    one, two, plain = (fit(table(given), training, Engine(), 0, tmp_path / name).predict(table(rows), Engine())
+    training = settings("full", model=str(first.folder), batch_rows=256, epochs=3)  # its columns' state is kept
+    held = table(rows)
+    one, two, plain = (fit(table(given), training, Engine(), 0, tmp_path / name).predict(held, Engine())
                        for name, given in (("a", heavy), ("b", twice), ("c", rows)))  # fmt: skip
     np.testing.assert_allclose(one, two, atol=1e-4)
     assert np.abs(one - plain).max() > 1e-3

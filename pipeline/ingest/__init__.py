@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +18,13 @@ from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, Dataset
 from pipeline.ingest import row_ids
 from pipeline.ingest.assemble import empty_labels, final_columns, final_roles
 from pipeline.ingest.folder import read_source
+from pipeline.ingest.label_cells import with_votes
+from pipeline.ingest.pictures import with_named
 from pipeline.ingest.roles import RoleNames, is_own, resolve
-from pipeline.ingest.source import InputError, Rejected, Source, did_you_mean, input_digest, quarantine
+from pipeline.ingest.several import fit_together
+from pipeline.ingest.source import InputError, Raw, Rejected, Source, did_you_mean, input_digest, quarantine
 from pipeline.ingest.split import SplitPlan, complete, stated
+from pipeline.ingest.types import column_lines
 from pipeline.ingest.unify import concat
 from pipeline.modalities import Intake
 from pipeline.modalities import modality as modality_called
@@ -68,12 +73,15 @@ def ingest(
     """
     digest = input_digest(sources)
     names = _source_names(sources)
-    raws = [read_source(source) for source in sources]
+    raws = [_with_pictures(read_source(source), source) for source in sources]
     sizes = [raw.table.num_rows for raw in raws]
     own = all(is_own(raw.table) for raw in raws)
-    table, mixed = concat([_renamed(raw.table, source) for raw, source in zip(raws, sources, strict=True)])
+    tables = [_renamed(raw.table, source) for raw, source in zip(raws, sources, strict=True)]
+    fit = fit_together(tables, sources, roles or RoleNames(), modality)
+    table, mixed = concat(fit.tables)
     where = sources[0].path if len(sources) == 1 else "the sources"
-    found = resolve(table, roles or RoleNames(), modality, where, own, sizes)
+    table, named, counted = with_votes(table, fit.named(roles or RoleNames()), where)
+    found = resolve(table, named, fit.modality or modality, where, own, sizes)
 
     of_row = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
     prefix = [f"{name}:" if len(sources) > 1 else "" for name in of_row]
@@ -82,11 +90,14 @@ def ingest(
     else:
         ids = _own_ids(table, found.names.id, sizes, sources)
     ids = [p + i for p, i in zip(prefix, ids, strict=True)]
-    taken = modality_called(found.modality).intake(table, found.names.content)
+    taken = fit.after(modality_called(found.modality).intake(table, found.names.content))
     found = found.with_content(taken.content)
     table, rejected = taken.table, _unreadable(taken, sources, sizes)
     if rejected:
         good = [i for i in range(table.num_rows) if i not in taken.unreadable]
+        if not good:
+            why = f"{rejected[0].file}: {rejected[0].reason}"
+            raise InputError(f"{where}: no row can be read, the first because {why} (name another column)")
         table = table.take(pa.array(good, pa.int64()))
         ids, prefix, of_row = ([cells[i] for i in good] for cells in (ids, prefix, of_row))
     empty = empty_labels(table, found.names.label)
@@ -97,6 +108,7 @@ def ingest(
         columns[SOURCE] = pa.array(of_row, pa.large_string())
     rows = pa.table({ROW_ID: pa.array(ids, pa.large_string()), **columns})
     data = Dataset.of(rows, final_roles(found.names, renamed), found.modality)
+    types = [] if own or found.modality != "tabular" else column_lines(table, rows, found.names.content)
 
     given = None
     if found.names.split is not None:
@@ -108,8 +120,9 @@ def ingest(
     return Ingested(
         dataset=data,
         quarantine=quarantine([*(row for raw in raws for row in raw.rejected), *rejected]),
-        guesses=[*(g for raw in raws for g in raw.guesses), *found.guesses, *ours, *told],
-        notes=[*(n for raw in raws for n in raw.notes), *mixed, *taken.notes, *empty, *split_notes],
+        guesses=[*(g for raw in raws for g in raw.guesses), *counted, *found.guesses, *ours, *types, *told],
+        notes=[*(n for raw in raws for n in raw.notes), *fit.notes, *mixed, *taken.notes, *empty,
+               *split_notes],
         input_digest=digest,
     )
 
@@ -121,6 +134,19 @@ def _source_names(sources: Sequence[Source]) -> list[str]:
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise InputError(f"two sources are called {twice[0]!r} (give each its own name)")
     return names
+
+
+def _with_pictures(raw: Raw, source: Source) -> Raw:
+    """Return the rows with the pictures whose files the source's image column names."""
+    if source.image is None:
+        return raw
+    column = next((old for old, new in source.columns.items() if new == source.image), source.image)
+    folder = Path(source.path) if Path(source.path).is_dir() else Path(source.path).parent
+    raw = with_named(raw, column, column, folder, source.path)
+    if raw.rejected and not raw.table.num_rows:
+        first = raw.rejected[0]
+        raise InputError(f"{first.file}:{first.line}: {first.reason} (names are relative to {folder})")
+    return raw
 
 
 def _renamed(table: pa.Table, source: Source) -> pa.Table:

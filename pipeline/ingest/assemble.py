@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.dataset import OWN_COLUMNS, SOURCE, WEIGHT, Roles
+from pipeline.ingest.label_cells import label_cells
 from pipeline.ingest.numbers import typed
 from pipeline.ingest.roles import Resolved, RoleNames
 from pipeline.ingest.source import InputError
@@ -47,8 +48,8 @@ def _cell_types(column: pa.ChunkedArray, name: str, found: Resolved, where: str)
         if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             raise InputError(f"{where}: column {name!r} holds {kind}, not text (name another content column)")
         return as_text(column)
-    if name == found.names.label and (pa.types.is_large_string(kind) or pa.types.is_string(kind)):
-        return pc.if_else(pc.equal(column, ""), pa.scalar(None, kind), column)
+    if name == found.names.label:
+        return label_cells(column, found.names.label_delimiter, name, where)
     return column
 
 
@@ -79,4 +80,5 @@ def final_roles(names: RoleNames, renamed: dict[str, str]) -> Roles:
         return renamed.get(name, name) if name else None
 
     return Roles(content=tuple(renamed.get(c, c) for c in names.content), label=now(names.label),
-                 group=now(names.group), time=now(names.time))
+                 group=now(names.group), time=now(names.time),
+                 annotators=tuple(renamed.get(c, c) for c in names.annotators))

@@ -1,4 +1,7 @@
-"""Folders: `<label>/*.txt`, `<split>/<label>/*.txt`, or data files of one kind. Unused files are listed."""
+"""Folders: `<label>/*.txt`, `<split>/<label>/*.txt`, data files of one kind, or pictures.
+
+Unused files are listed.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,18 @@ import pyarrow as pa
 
 from pipeline.ingest.decode import BROKEN, not_utf8, read_text
 from pipeline.ingest.delimited import read_delimited
+from pipeline.ingest.idx import idx_files, read_idx
+from pipeline.ingest.json_array import read_json
 from pipeline.ingest.jsonl import read_jsonl
 from pipeline.ingest.parquet import read_parquet
+from pipeline.ingest.pictures import METADATA, is_picture, read_pictures
 from pipeline.ingest.source import File, InputError, Raw, Rejected, Source, files_of
 from pipeline.ingest.unify import concat
 
 READERS: dict[str, Callable[[File], Raw]] = {
     ".csv": read_delimited, ".tsv": read_delimited, ".tab": read_delimited,
     ".jsonl": read_jsonl, ".ndjson": read_jsonl, ".parquet": read_parquet, ".pq": read_parquet,
+    ".json": read_json,
 }
 SPLIT_WORDS = {word: split for split, words in (
     ("train", "train training"), ("validation", "validation valid dev val"),
@@ -62,8 +69,8 @@ def _read_file(file: File) -> Raw:
         known = ", ".join(sorted(READERS))
         ending = file.path.suffix.lower()
         hint = f"use one of {known}"
-        if ending == ".json":
-            hint = "write one object a line as .jsonl"
+        if is_picture(file):
+            hint = "give the folder of pictures, or a table that names them and --image-column"
         elif ending in ARCHIVES:
             hint = f"unpack it first, then {hint}"
         raise InputError(f"{file.name}: files ending in {file.path.suffix!r} are not read ({hint})")
@@ -74,7 +81,17 @@ def _read_folder(path: str, files: list[File]) -> Raw:
     texts = [f for f in files if f.path.suffix.lower() == ".txt" and "/" in f.name]
     exported = [f for f in files if f.name == EXPORTED]
     data = exported or [f for f in files if f.path.suffix.lower() in READERS]
-    used, raw = _read_texts(path, texts) if texts and not exported else _read_data(path, data)
+    data = [f for f in data if f.path.suffix.lower() != ".json"] or data  # beside data, .json says what it is
+    described = all(f.path.name in METADATA for f in data)
+    pictures = [f for f in files if is_picture(f)] if described and not exported else []
+    if described and not exported and (packed := idx_files(files)):
+        used, raw = list(packed.values()), read_idx(path, packed, SPLIT_WORDS)
+    elif len(pictures) > len(texts):
+        used, raw = read_pictures(path, files, pictures, READERS, SPLIT_WORDS)
+    elif texts and not exported:
+        used, raw = _read_texts(path, texts)
+    else:
+        used, raw = _read_data(path, data)
     if unused := sorted({f.name for f in files} - {f.name for f in used}):
         raw.notes.append(f"{path}: not used: {', '.join(unused)}")
     return raw
@@ -111,7 +128,7 @@ def _read_data(path: str, files: list[File]) -> tuple[list[File], Raw]:
     kinds = sorted({READERS[f.path.suffix.lower()].__name__.removeprefix("read_") for f in files})
     if not files:
         known = ", ".join(sorted(READERS))
-        raise InputError(f"{path}: nothing to read in this folder (it needs {known} or <label>/*.txt)")
+        raise InputError(f"{path}: nothing to read here (it needs pictures, <label>/*.txt, or {known})")
     if len(kinds) > 1:
         names = ", ".join(f.name for f in files[:6])
         raise InputError(f"{path}: holds {' and '.join(kinds)} files: {names} (name one of them)")

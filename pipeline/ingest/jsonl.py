@@ -80,8 +80,8 @@ def _row(line: str) -> dict[str, Any] | str:
     if bad := None if line.isascii() else BROKEN.search(line):
         return not_utf8(bad[0])
     try:
-        row = _DECODER.decode(line)
-        if line.count("[") + line.count("{") > DEPTH and _depth(row) > DEPTH:
+        row = DECODER.decode(line)
+        if line.count("[") + line.count("{") > DEPTH and depth(row) > DEPTH:
             return "nested too deeply"
         if "\\u" in line:  # escapes can spell half a surrogate pair, which no text can hold
             json.dumps(row, ensure_ascii=False).encode("utf-8")
@@ -95,7 +95,7 @@ def _row(line: str) -> dict[str, Any] | str:
         return "nested too deeply"
     except ValueError as error:
         return f"not JSON: {error}"
-    return row if isinstance(row, dict) else f"not a JSON object but {_kind(row)}"
+    return row if isinstance(row, dict) else f"not a JSON object but {kind_of(row)}"
 
 
 class _Twice(ValueError):
@@ -110,10 +110,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+DECODER = json.JSONDecoder(object_pairs_hook=_object)
 
 
-def _depth(value: Any) -> int:
+def depth(value: Any) -> int:
     """Return how many levels a value has, without recursion."""
     level, depth = [value], 0
     while level := [v for v in level if isinstance(v, dict | list)]:
@@ -122,6 +122,7 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """Return what a JSON value is, in words."""
     names = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 WHOLE = r"^(0|-?[1-9][0-9]{0,17})$"  # at most 18 digits fit 64 bits; 007 is a code, not a number
+BARE_POWER = r"^-?[0-9]+[eE][0-9]+$"  # 1e5 may be a code; beside 2.5 or 1e-05 it is a number
+POINTED = r"\.|[eE][+-]"
 DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 
 
@@ -17,8 +19,9 @@ def typed(
     """Return the table with text columns of numbers as int64 or float64, and their names.
 
     Every cell must be a number without leading zeros; an empty cell is a missing number if any cell is one.
-    Columns in `keep` stay as they are; those in `exact` become numbers only where each is spelled as it will
-    be (1.10 and 1e5 stay text).
+    Cells like 1e5 are numbers only beside one with a decimal point or a signed power. Columns in `keep` stay
+    as they are; those in `exact` become numbers only where each is spelled as it will be (1.10 and 1e5 stay
+    text).
 
     >>> rows = pa.table({"a": ["1", "", "3"], "b": ["007", "1", "2"], "c": ["1e5", "2", "3.5"]})
     >>> typed(rows)[0].to_pydict()
@@ -42,5 +45,13 @@ def _number(column: pa.ChunkedArray, exact: bool) -> pa.ChunkedArray | None:
         return None
     for pattern, kind in ((WHOLE, pa.int64()), (DECIMAL, pa.float64()))[: 1 if exact else 2]:
         if pc.all(pc.match_substring_regex(filled, pattern)).as_py():
+            if kind == pa.float64() and only_bare_powers(filled):
+                return None
             return pc.cast(filled, kind)
     return None
+
+
+def only_bare_powers(column: pa.ChunkedArray) -> bool:
+    """Whether a column of numbers has cells like 1e5 and none that shows that numbers are meant."""
+    powers = pc.any(pc.match_substring_regex(column, BARE_POWER)).as_py()
+    return bool(powers) and not pc.any(pc.match_substring_regex(column, POINTED)).as_py()

@@ -13,7 +13,7 @@ from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, WEIGHT
 from pipeline.ingest.folder import SPLIT_WORDS
 from pipeline.ingest.numbers import typed
 from pipeline.ingest.source import InputError, did_you_mean
-from pipeline.modalities import modality, modality_names
+from pipeline.modalities import labelled, modality, modality_names
 
 ID_NAMES = ("row_id", "id", "uid", "guid", "uuid", "_id")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "y", "sentiment", "stars", "rating", "topic",
@@ -35,6 +35,8 @@ class RoleNames(BaseModel, frozen=True, extra="forbid"):
     group: str | None = None
     time: str | None = None
     weight: str | None = None
+    annotators: tuple[str, ...] = ()
+    label_delimiter: str | None = None
 
 
 class Resolved(BaseModel, frozen=True):
@@ -88,8 +90,9 @@ def resolve(
         found["id"], sentence = _id(table, taken, sizes)
         taken |= {found["id"]} if found["id"] else set()
         told.append(sentence)
+    pairs = names.label is None and _is_own_target(table, names.content, kind, taken)
     for role, guess in (("split", _split), ("group", _group), ("label", _label)):
-        if found[role] is None:
+        if found[role] is None and not (pairs and role == "label"):
             found[role], sentence = guess(table, taken)
             taken |= {found[role]} if found[role] else set()
             told += [sentence] if sentence else []
@@ -104,8 +107,10 @@ def resolve(
 
 
 def _named(names: RoleNames) -> list[tuple[str, str]]:
-    single = [(role, name) for role, name in names.model_dump(exclude={"content"}).items() if name]
-    return [*(("content", name) for name in names.content), *single]
+    several = {"content": names.content, "annotators": names.annotators}
+    single = names.model_dump(exclude={*several, "label_delimiter"})
+    listed = [(role, name) for role, group in several.items() for name in group]
+    return [*listed, *((role, name) for role, name in single.items() if name)]
 
 
 def _id(table: pa.Table, taken: set[str], sizes: Sequence[int]) -> tuple[str | None, str]:
@@ -143,6 +148,13 @@ def _label(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
         n = len(pc.unique(table[able[-1]]))
         return able[-1], f"label: column {able[-1]!r}, because it holds only {n} different cells"
     return None, "label: none found; name the label column if there is one"
+
+
+def _is_own_target(table: pa.Table, named: Sequence[str], kind: str | None, taken: set[str]) -> bool:
+    """Whether the content holds its own target, as answers to prompts are, so that no label is guessed."""
+    kinds = [name for name in ([kind] if kind else modality_names()) if not labelled(modality(name))]
+    view = table.select(list(named)) if named else table
+    return any(modality(name).content_columns(view, set() if named else taken) for name in kinds)
 
 
 def _few_kinds(table: pa.Table, name: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,7 +23,7 @@ def digests(table: pa.Table, source: str) -> list[str]:
     ['r5de1db51c193f61a', 'rd935b72b6753e7aa', 'r5de1db51c193f61a-1']
     """
     names = sorted(table.column_names)
-    columns = [table[name].to_pylist() for name in names]
+    columns = [_cells(table[name]) for name in names]
     seen: Counter[str] = Counter()
     ids = []
     for cells in zip(*columns, strict=True):
@@ -30,6 +32,14 @@ def digests(table: pa.Table, source: str) -> list[str]:
         ids.append(f"{digest}-{seen[digest]}" if seen[digest] else digest)
         seen[digest] += 1
     return ids
+
+
+def _cells(column: pa.ChunkedArray) -> Iterable[Any]:
+    """Return a column's cells, those with bytes one at a time, so that they are not all copied at once."""
+    kind = column.type
+    inner = [kind.field(k).type for k in range(kind.num_fields)] if pa.types.is_struct(kind) else [kind]
+    heavy = any(pa.types.is_binary(t) or pa.types.is_large_binary(t) for t in inner)
+    return (cell.as_py() for cell in column) if heavy else column.to_pylist()
 
 
 def own(column: pa.ChunkedArray, name: str, where: str) -> list[str]:

@@ -32,12 +32,17 @@ class Source:
     name : the `source` column, and the prefix of ids when there are several; "" takes the path's stem.
     columns : what to rename, from the file's column name to ours, before roles are looked for.
     encoding : that of its text files; None finds out.
+    labels : its words for classes, to ours. split : the split that all its rows are in, if they are.
+    image : a column, by its final name, that holds pictures or names their files relative to the data.
     """
 
     name: str
     path: str
     columns: Mapping[str, str] = field(default_factory=dict)
     encoding: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
+    image: str | None = None
 
     @property
     def title(self) -> str:
@@ -80,7 +85,7 @@ def input_digest(sources: Sequence[Source]) -> str:
     h = hashlib.sha256()
     for source in sources:
         h.update(f"{len(source.title)}:{source.title}".encode("utf-8", "surrogateescape"))
-        for file in files_of(source.path)[0]:
+        for file in (*files_of(source.path)[0], *_named(source)):
             name = file.name.encode("utf-8")
             try:
                 with file.path.open("rb") as stream:
@@ -91,6 +96,17 @@ def input_digest(sources: Sequence[Source]) -> str:
             except OSError as error:
                 raise _unreadable(file.name, error) from error
     return h.hexdigest()
+
+
+def _named(source: Source) -> list[File]:
+    """Return the picture files that a column of the source names; those of a folder are in it anyway."""
+    if source.image is None or not Path(source.path).is_file():
+        return []
+    from pipeline.ingest.folder import read_source
+    from pipeline.ingest.pictures import named_files
+
+    column = next((old for old, new in source.columns.items() if new == source.image), source.image)
+    return named_files(read_source(source), column, Path(source.path).parent)
 
 
 def files_of(path: str, encoding: str | None = None) -> tuple[list[File], list[str]]:

@@ -17,6 +17,7 @@ from pipeline.hashing import cell_json
 from pipeline.ingest.folder import SPLIT_WORDS
 from pipeline.ingest.source import InputError
 from pipeline.ingest.units import units
+from pipeline.labels import classes_in
 
 RARE_ROWS = 10
 RARE_FRACTION = 0.2  # where more rows than this have a rare label, rare labels count as one
@@ -128,11 +129,7 @@ def _classes(labels: np.ndarray) -> list[list[Hashable]]:
 
 
 def _class(label: Any) -> list[Hashable]:
-    if isinstance(label, list | tuple):
-        return [cell_json(v) for v in label] or ["[]"]
-    if isinstance(label, dict):
-        return [max(sorted(label), key=lambda k: label[k] or 0.0)] if label else ["{}"]
-    return [cell_json(label)]
+    return [cell_json(c) for c in classes_in(label)] or [cell_json(label)]
 
 
 def _by_time(data: Dataset, members: dict[int, list[int]], fractions: dict[str, float]) -> dict[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.dataset import Dataset
-from pipeline.report.issues import Steps, cell_text
+from pipeline.report.rows import Steps, cell_text
 
 MOST_PAIRS = 400
 

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.report.issues import EXAMPLE_CHARS, Rows
+from pipeline.report.issues import EXAMPLE_CHARS
+from pipeline.report.rows import Rows
 from pipeline.report.visible import excerpts, shorten
 
 MOST_CLUSTERS, MOST_ROWS, MOST_LEAKS = 6, 4, 20
@@ -58,6 +59,8 @@ def _leak(edit: dict[str, Any], rows: Rows) -> dict[str, Any]:
         "row_id": edit["row_id"], "split": rows.split(edit["row_id"]), "held_out": held_out,
         "held_out_split": rows.split(held_out) if held_out else None, "score": edit["score"],
         "because": edit["because"], "text": shorten(rows.text(edit["row_id"]), EXAMPLE_CHARS),
+        "picture": rows.picture(edit["row_id"]),
+        "held_out_picture": rows.picture(held_out) if held_out else None,
     }  # fmt: skip
 
 
@@ -93,6 +96,7 @@ def _shown(group: list[str], rows: Rows, kept: set[str]) -> dict[str, Any]:
                 "label": rows.label(row_id),
                 "split": rows.split(row_id),
                 "kept": row_id in kept,
+                "picture": rows.picture(row_id),
             }
         )
     return {"size": len(group), "rows": shown}

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.dataset import OWN_COLUMNS, SPLITS, WEIGHT, Dataset
-from pipeline.report.issues import cell_text
+from pipeline.report.rows import cell_text
 
 BINS, MOST_VALUES, SOME_DRIFT, MUCH_DRIFT = 10, 50, 0.1, 0.25
 Classes = Callable[[Any], list[str]]

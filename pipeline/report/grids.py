@@ -51,6 +51,33 @@ def heatmap(
     return chart(name, title, about, top + len(rows) * high + 8, *parts, width=width)
 
 
+def signed_heatmap(
+    name: str, title: str, about: str, names: Sequence[str], values: Sequence[Sequence[float | None]]
+) -> str:
+    """A matrix of numbers in [-1, 1], (len(names), len(names)): two colours by sign, shaded by size."""
+    cell, high, left, top = min(52.0, 560 / max(len(names), 1)), 28.0, 124, 84
+    parts = []
+    for j, column in enumerate(names):
+        x = left + j * cell + cell / 2
+        parts.append(text(_cut(column), x, top - 8, "name", transform=f"rotate(-40 {x:.1f} {top - 8})"))
+    for i, row in enumerate(names):
+        y = top + i * high
+        parts.append(text(_cut(row), left - 10, y + high / 2 + 4, "name", "end"))
+        for j, value in enumerate(values[i]):
+            if value is None:
+                continue
+            says, x = f"{value:+.2f}".replace("-", "−"), left + j * cell
+            tip = tag("title", escape(f"{row} and {names[j]}: r = {says}"))
+            tone = "heat" if value >= 0 else "heat minus"
+            shade = tag("rect", x=x + 1, y=y + 1, width=cell - 2, height=high - 2, rx=2,
+                        fill_opacity=round(abs(value), 3), class_=tone)  # fmt: skip
+            on = " on" if abs(value) > 0.7 else ""
+            number = text(says, x + cell / 2, y + high / 2 + 4, "num middle" + on, "middle")
+            parts.append(tag("g", tip, shade, number))
+    width = max(left + len(names) * cell + 44, 320)
+    return chart(name, title, about, top + len(names) * high + 8, *parts, width=width)
+
+
 def reliability(
     name: str, title: str, about: str, series: Sequence[tuple[str, Sequence[tuple[float, float, int]]]]
 ) -> str:

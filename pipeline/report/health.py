@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.report.bars import bars, histogram
 from pipeline.report.grading import severity
 from pipeline.report.grids import heatmap
+from pipeline.report.measures import measure_name
 
 MOST_IN_GRID, MOST_BARS, MOST_DIFF_CHARS = 12, 20, 1000
 Record = Mapping[str, Any]
@@ -23,6 +24,7 @@ def issues(data: Record, most: int, examples: int) -> dict[str, Any]:
         own = _own_section(entry["issue"], data)
         wanted = [] if own else (entry.get("examples") or [])[:examples]
         cards = [_card(e, data.get("label")) for e in wanted]
+        tiled = any(card["picture"] for card in cards)
         shown.append(
             {
                 "about_the_whole": [],
@@ -30,6 +32,7 @@ def issues(data: Record, most: int, examples: int) -> dict[str, Any]:
                 **entry,
                 "section": own,
                 "examples": cards,
+                "tiled": tiled,
                 "hidden": 0 if own else len(entry.get("examples") or []) - len(cards),
             }
         )
@@ -83,6 +86,7 @@ def outliers(data: Record, most: int) -> dict[str, Any] | None:
         {
             **found,
             "worst": [_card(e, data.get("label")) for e in (found.get("worst") or [])[:most]],
+            "tiled": any(e.get("picture") for e in found.get("worst") or []),
             "chart": histogram(
                 "outlier-scores",
                 "Scores of all examined rows",
@@ -99,9 +103,9 @@ def outliers(data: Record, most: int) -> dict[str, Any] | None:
 
 
 def lengths(data: Record) -> dict[str, Any] | None:
-    """Return the histogram of the first measure, raw and curated."""
+    """Return the histogram of the first measure, raw and curated; none where a plane of sizes says more."""
     found = data.get("lengths")
-    if not found:
+    if not found or data.get("sizes"):
         return None
     name = measure_name(found["measure"])
     return {
@@ -116,19 +120,6 @@ def lengths(data: Record) -> dict[str, Any] | None:
             name,
         ),
     }
-
-
-def measure_name(measure: str) -> str:
-    """Return a measure's name in words.
-
-    >>> measure_name("length_chars"), measure_name("n_words")
-    ('length in characters', 'number of words')
-    """
-    units = {"chars": "characters", "px": "pixels", "seconds": "seconds", "tokens": "tokens"}
-    *head, unit = measure.split("_")
-    if head == ["n"]:
-        return f"number of {unit}"
-    return f"{' '.join(head)} in {units[unit]}" if unit in units and head else measure.replace("_", " ")
 
 
 def difference(one: str, other: str) -> list[tuple[bool, str]]:
@@ -153,6 +144,8 @@ def _card(example: Record, label: Any) -> dict[str, Any]:
         "column": None,
         "before": None,
         "value": None,
+        "picture": None,
+        "picture_after": None,
         **example,
     }
     card["related"] = [_marked(r) for r in example.get("related") or []]
@@ -175,7 +168,8 @@ def _marked(row: Record) -> dict[str, Any]:
     shared = sum(len(t) for same, t in pieces if same) / max(len(words), 1)
     copy = shared >= 0.3
     return {
-        "label": None, "split": None, "kept": None, **row, "copy": copy, "identical": words == against,
+        "label": None, "split": None, "kept": None, "picture": None, **row, "copy": copy,
+        "identical": words == against,
         "pieces": pieces if copy else [(True, words)], "beside": beside if copy else [(True, against)],
     }  # fmt: skip
 

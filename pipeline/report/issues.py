@@ -5,67 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.dataset import ROW_ID, SPLIT, Dataset
-from pipeline.findings import Findings
-from pipeline.hashing import cell_json
-from pipeline.modalities import modality
+from pipeline.dataset import ROW_ID
+from pipeline.hashing import from_value_json
 from pipeline.report.grading import severity
 from pipeline.report.meanings import meaning_of
 from pipeline.report.privacy import mask
+from pipeline.report.rows import Rows, Steps, cell_text
 from pipeline.report.visible import excerpts, shorten
 from pipeline.stage import stages
 
-EXAMPLES, EXAMPLE_CHARS, VALUE_CHARS, MOST_RELATED = 5, 240, 160, 2
-Steps = Sequence[tuple[str, Findings]]
-
-
-class Rows:
-    """Any row a finding may name: ingested, added by a stage, or in the curated data."""
-
-    def __init__(self, raw: Dataset, curated: Dataset, steps: Steps) -> None:
-        self.raw = raw
-        self.tables = [raw.table, curated.table, *(f.added for _, f in steps if f.added is not None)]
-        self.show = modality(raw.modality).show
-
-    @cached_property
-    def where(self) -> dict[str, tuple[int, int]]:
-        """Table and position of each row id; the raw data come first."""
-        out: dict[str, tuple[int, int]] = {}
-        for t in reversed(range(len(self.tables))):
-            out.update((row_id, (t, i)) for i, row_id in enumerate(self.tables[t][ROW_ID].to_pylist()))
-        return out
-
-    def row(self, row_id: str) -> dict[str, Any] | None:
-        """Return the row, None where nobody knows it."""
-        if row_id not in self.where:
-            return None
-        table, i = self.where[row_id]
-        return self.tables[table].slice(i, 1).to_pylist()[0]
-
-    def text(self, row_id: str) -> str:
-        """Return the row's content as plain text, whole, personal strings masked."""
-        row = self.row(row_id)
-        return "" if row is None else mask(self.show({c: row[c] for c in self.raw.roles.content}))
-
-    def label(self, row_id: str) -> str | None:
-        """Return the label the row had at first, as text."""
-        row, column = self.row(row_id), self.raw.roles.label
-        return None if row is None or column is None else cell_text(row[column])
-
-    def split(self, row_id: str) -> str | None:
-        """Return the split of the row."""
-        row = self.row(row_id)
-        return None if row is None else row[SPLIT]
-
-
-def cell_text(cell: Any) -> str | None:
-    """Return any cell as short text, None where it is missing."""
-    return None if cell is None else cell if isinstance(cell, str) else cell_json(cell)
+EXAMPLES, TILES, EXAMPLE_CHARS, VALUE_CHARS, MOST_RELATED = 5, 24, 240, 160, 2
 
 
 def all_edits(steps: Steps) -> list[dict[str, Any]]:
@@ -117,7 +70,10 @@ def _entry(issue: str, edits: list[dict[str, Any]], rows: Rows, suggested: dict[
         "meaning": about.meaning, "found_how": about.found_how, "what_to_do": about.what_to_do,
         "command": f"assay {stages[0].replace('_', '-')} DATA -o OUT",
         "about_the_whole": sorted({e["because"] for e in edits if e["row_id"] is None}),
-        "examples": [_example(e, rows, suggested if issue == "label" else {}) for e in worst[:EXAMPLES]],
+        "examples": [
+            _example(e, rows, suggested if issue == "label" else {})
+            for e in worst[: TILES if rows.drawn else EXAMPLES]
+        ],
     }  # fmt: skip
 
 
@@ -137,24 +93,35 @@ def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dic
         "row_id": row_id, "stage": edit["stage"], "action": edit["action"], "score": edit["score"],
         "text": shorten(text, EXAMPLE_CHARS), "label": rows.label(row_id), "split": rows.split(row_id),
         "because": edit["because"], "suggested": suggested.get(row_id), "related": [],
-        "column": None, "before": None, "value": None,
+        "column": None, "before": None, "value": None, "picture": rows.picture(row_id), "picture_after": None,
     }  # fmt: skip
     for other in edit["related"][:MOST_RELATED]:
         ours, theirs = excerpts(text, rows.text(other), EXAMPLE_CHARS)
         out["related"].append(
             {
-                "row_id": other,
-                "text": theirs,
-                "against": ours,
-                "label": rows.label(other),
-                "split": rows.split(other),
+                "row_id": other, "text": theirs, "against": ours, "label": rows.label(other),
+                "split": rows.split(other), "picture": rows.picture(other),
             }
-        )
-    if edit["action"] == "set":
-        cells = (cell_text(json.loads(edit[side] or "null")) or "" for side in ("before", "value"))
-        before, value = (mask(cell) if edit["column"] in rows.raw.roles.content else cell for cell in cells)
-        out["before"], out["value"] = _change(before, value)
-        out["column"] = edit["column"]
+        )  # fmt: skip
+    return out | _set_cell(edit, rows) if edit["action"] == "set" else out
+
+
+def _set_cell(edit: dict[str, Any], rows: Rows) -> dict[str, Any]:
+    """Return what a cell was and became: in words, and as a picture where it is one."""
+    column, content = edit["column"], rows.content(edit["row_id"]) or {}
+    value = from_value_json(edit["value"] or "null")
+    out: dict[str, Any] = {"column": column}
+    if column not in content:
+        cells = (json.loads(edit[side] or "null") for side in ("before", "value"))
+        before, after = (str(cell_text(cell) or "") for cell in cells)
+    elif isinstance(value, dict | list):  # no text and no number: the modality knows how to say it
+        became = {**content, column: value}
+        before, after = rows.text(edit["row_id"]), mask(rows.show(became))
+        out["picture_after"] = rows.pictures.of(became)
+    else:
+        before = mask(cell_text(json.loads(edit["before"] or "null")) or "")
+        after = mask(cell_text(value) or "")
+    out["before"], out["value"] = _change(before, after)
     return out
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.report.issues import Rows
+from pipeline.report.rows import Rows
 from pipeline.report.visible import shorten
 
 MOST_ROWS, MOST_CHARS, MOST_PAIRS = 50, 400, 8
@@ -56,5 +56,5 @@ def _row(edit: Mapping[str, Any], rows: Rows, suggested: Mapping[str, str]) -> d
         "row_id": row_id, "split": rows.split(row_id), "given": rows.label(row_id),
         "suggested": suggested.get(row_id), "issue": edit["issue"], "score": edit["score"],
         "confidence": round(1 - edit["score"], 6), "action": edit["action"], "because": edit["because"],
-        "text": shorten(rows.text(row_id), MOST_CHARS),
+        "text": shorten(rows.text(row_id), MOST_CHARS), "picture": rows.picture(row_id),
     }  # fmt: skip

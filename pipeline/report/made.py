@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.dataset import PARENTS, Dataset
-from pipeline.report.issues import EXAMPLE_CHARS, Rows, Steps
+from pipeline.report.issues import EXAMPLE_CHARS
+from pipeline.report.rows import Rows, Steps
 from pipeline.report.visible import excerpts
 
-MOST_SAMPLES = 4
+MOST_SAMPLES, MOST_DRAWN = 4, 16
 Classes = Callable[[Any], list[str]]
 
 
@@ -42,7 +43,10 @@ def made(
         "rows": len(children), "parents": len({p for _, row in children for p in row[PARENTS]}),
         "stages": [{"stage": s, "rows": n} for s, n in sorted(Counter(s for s, _ in children).items())],
         "weighted": weighted, "classes": _classes(raw, curated, of_class, parents, classes_of),
-        "samples": [_sample(stage, row, rows, because) for stage, row in _spread(children)],
+        "samples": [
+            _sample(stage, row, rows, because)
+            for stage, row in _spread(children, MOST_DRAWN if rows.drawn else MOST_SAMPLES)
+        ],
     }  # fmt: skip
 
 
@@ -68,8 +72,8 @@ def _classes(
     ]  # fmt: skip
 
 
-def _spread(children: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
-    places = np.unique(np.linspace(0, len(children) - 1, min(len(children), MOST_SAMPLES)).astype(int))
+def _spread(children: list[tuple[str, dict[str, Any]]], most: int) -> list[tuple[str, dict[str, Any]]]:
+    places = np.unique(np.linspace(0, len(children) - 1, min(len(children), most)).astype(int))
     return [children[int(i)] for i in places] if children else []
 
 
@@ -79,4 +83,5 @@ def _sample(stage: str, row: dict[str, Any], rows: Rows, because: dict[str, str]
     return {
         "row_id": row["row_id"], "parent": parent, "stage": stage, "label": rows.label(row["row_id"]),
         "split": row["split"], "because": because.get(row["row_id"]), "text": ours, "against": theirs,
+        "picture": rows.picture(row["row_id"]), "picture_parent": rows.picture(parent),
     }  # fmt: skip

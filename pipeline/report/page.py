@@ -10,7 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.report import evaluation, health, judgement, profile
+from pipeline.report import (
+    evaluation,
+    health,
+    judgement,
+    label_shape,
+    measures,
+    pictures,
+    profile,
+    sources,
+    table_page,
+    turns_page,
+)
 from pipeline.report.stage_rows import changes
 from pipeline.report.svg import short_number
 from pipeline.report.visible import visible
@@ -31,6 +42,8 @@ class Caps(NamedTuple):
     classes: int = 60
     lines: int = 60
     chars: int = 4000
+    tiles: int = 24
+    picture_bytes: int = 3_000_000  # of all pictures, as base64
 
 
 _FACTS = (
@@ -56,9 +69,9 @@ _COMPLETE: dict[str, dict[str, Any]] = {  # what entries of these lists may lack
 }
 LEVELS = (
     Caps(),
-    Caps(40, 2, 3, 25, 40, 40, 1000),
-    Caps(30, 1, 1, 10, 30, 25, 240),
-    Caps(20, 0, 0, 0, 20, 15, 80),
+    Caps(40, 2, 3, 25, 40, 40, 1000, 12, 1_500_000),
+    Caps(30, 1, 1, 10, 30, 25, 240, 6, 500_000),
+    Caps(20, 0, 0, 0, 20, 15, 80, 0, 0),
 )
 
 
@@ -151,8 +164,10 @@ def words(value: Any) -> str:
 
 
 def _context(record: Mapping[str, Any], caps: Caps, level: int) -> dict[str, Any]:
-    short = _clipped(record, caps.chars)
-    data = short.get("dataset") or {}
+    data = dict(record.get("dataset") or {})
+    drawn = data.pop("pictures", None)
+    short = _clipped({**record, "dataset": data}, caps.chars)
+    data = short["dataset"]
     lists = {name: _capped(short.get(name), caps.lines, _COMPLETE.get(name)) for name in _LISTS}
     plain = {name: short.get(name) for name in _FACTS}
     versions = short.get("versions") or {}
@@ -162,12 +177,16 @@ def _context(record: Mapping[str, Any], caps: Caps, level: int) -> dict[str, Any
         "versions": sorted(versions.items())[: caps.lines], "code_version": versions.get("assay"),
         "machine": sorted((short.get("machine") or {}).items()), "redacted": bool(short.get("redacted")),
         "verdict": judgement.verdict(short), "changes": changes(short), "grade": data.get("grade"),
-        "issues": health.issues(data, caps.issues, caps.examples),
+        "issues": health.issues(data, caps.issues, caps.tiles if drawn else caps.examples),
+        "pictures": pictures.shown(drawn, caps.picture_bytes),
+        "drawn": drawn or {"left_out": 0, "by_key": {}},
         "overview": profile.overview(data, caps.lines),
         "labels": health.labels(data, caps.classes), "decisions": profile.decisions(data, caps.decisions),
         "duplicates": health.duplicates(data, caps.clusters),
-        "outliers": health.outliers(data, caps.examples),
-        "lengths": health.lengths(data), "text": profile.text(data),
+        "outliers": health.outliers(data, caps.tiles if drawn else caps.examples),
+        "lengths": health.lengths(data), "text": profile.text(data), "measures": measures.view(data),
+        "table": table_page.view(data), "turns": turns_page.view(data), "shape": label_shape.view(data),
+        "sources": sources.view(data, short.get("evaluation")),
         "splits": profile.splits(data, short.get("points"), caps.lines),
         "made": profile.made(data, caps.classes),
         "evaluation": evaluation.evaluation(short, caps.classes),

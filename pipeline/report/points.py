@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.report.issues import cell_text
+from pipeline.report.rows import cell_text
 from pipeline.run import Step
 from pipeline.signals.engine import Engine
 

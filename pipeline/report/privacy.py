@@ -24,31 +24,16 @@ _MASKS = {"e-mail address": "[e-mail]", "key or token": "[key]", "phone number":
 _HINTS = {"e-mail address": re.compile("@"), "key or token": re.compile(r"[\w+/-]{19}|PRIVATE KEY"),
           "phone number": re.compile(r"\d[\s.)-]*\d")}  # fmt: skip
 # names and ids, which tables and files are joined by, stay as they are
-_NAMES = frozenset(
-    {
-        "row_id",
-        "class",
-        "label",
-        "given",
-        "suggested",
-        "split",
-        "splits",
-        "column",
-        "content",
-        "issue",
-        "issues",
-        "stage",
-        "stages",
-        "command",
-        "parent",
-        "modality",
-        "what",
-        "classes",
-    }
-)
+_NAMES = frozenset({
+    "row_id", "class", "label", "given", "suggested", "split", "splits", "column", "columns", "content",
+    "issue", "issues", "stage", "stages", "command", "parent", "modality", "what", "classes", "source",
+    "other", "picture", "picture_after", "picture_parent", "held_out_picture",
+})  # fmt: skip
 _SAMPLES: dict[str, Any] = {  # where the record's part about the data quotes rows, and what stays instead
     "label_issues": {"rows": []}, "made": {"samples": []}, "ledger": {"rows": []}, "outliers": {"worst": []},
     "duplicates": {"biggest": [], "leaks": []}, "text": {"boilerplate": [], "languages": []},
+    "table": {"numbers": [], "categories": [], "about_columns": []}, "sizes": {"points": [], "most": []},
+    "turns": {"roles": [], "lengths": None}, "pictures": {"by_key": {}},
 }  # fmt: skip
 _COLUMN: dict[str, Any] = {"examples": [], "low": None, "median": None, "high": None, "histogram": None}
 
@@ -68,17 +53,21 @@ def mask(text: str) -> str:
 def masked(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record with personal strings masked in everything that quotes rows."""
     out = dict(record)
-    for part in ("dataset", "quarantine"):
-        if part in out:
-            out[part] = _masked(out[part])
+    data = dict(record.get("dataset") or {})
+    pictures = data.pop("pictures", None)  # no words, though their encoding may look like a key
+    if data:
+        out["dataset"] = {**_masked(data), "pictures": pictures}
+    if "quarantine" in out:
+        out["quarantine"] = _masked(out["quarantine"])
     return out
 
 
 def redacted(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record without a cell's text or value: counts, names of columns and of classes stay.
 
-    Gone are examples, texts of copies, row ids, reasons in words (they quote), the smallest and largest value
-    of a column, values that name a group (`site=web`), and the raw lines of rows that could not be read.
+    Gone are examples, pictures, texts of copies, row ids, reasons in words (they quote), the smallest and
+    largest value of a column, values that name a group (`site=web`) or a source, and the raw lines of rows
+    that could not be read.
     """
     out = {**record, "redacted": True}
     data = dict(out.get("dataset") or {})
@@ -86,6 +75,10 @@ def redacted(record: Mapping[str, Any]) -> dict[str, Any]:
     for part, nothing in _SAMPLES.items():
         if data.get(part):
             data[part] = {**data[part], **nothing}
+    if data.get("sources"):
+        data["sources"] = _sources(data["sources"])
+    if (data.get("turns") or {}).get("preference"):
+        data["turns"]["preference"] = {**data["turns"]["preference"], "points": []}
     data["issues"] = [{**i, "examples": [], "about_the_whole": []} for i in data.get("issues") or []]
     data["columns"] = [{**c, **_COLUMN} for c in data.get("columns") or []]
     data["alerts"] = [{**a, "says": "" if a.get("alert") == "type_date" else a["says"]}
@@ -102,6 +95,17 @@ def redacted(record: Mapping[str, Any]) -> dict[str, Any]:
             for side, part in out["evaluation"].items()
         }
     return out
+
+
+def _sources(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sources by number instead of by name."""
+    names = {s["source"]: f"(source {k})" for k, s in enumerate(found["sources"], 1)}
+    copies = [
+        {**c, **{side: names.get(c[side], "(another source)") for side in ("source", "other")}}
+        for c in found["copies"]
+    ]
+    return {**found, "copies": copies,
+            "sources": [{**s, "source": names[s["source"]]} for s in found["sources"]]}  # fmt: skip
 
 
 def _step(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -98,10 +98,11 @@ def made(data: Record, most: int) -> dict[str, Any] | None:
     for s in found["samples"]:
         pieces = uncut(difference(s["against"], s["text"]))
         beside = uncut(difference(s["text"], s["against"]))
-        samples.append({**s, "pieces": pieces, "beside": beside, "identical": s["text"] == s["against"]})
+        samples.append({"picture": None, "picture_parent": None, **s, "pieces": pieces, "beside": beside,
+                        "identical": s["text"] == s["against"]})  # fmt: skip
     return {
         **found, "classes": found["classes"][:most], "hidden": max(len(found["classes"]) - most, 0),
-        "samples": samples,
+        "samples": samples, "tiled": any(s.get("picture") for s in samples),
         "chart": bars("class-shares", "Share of each class", "Per cent of the training weight.", rows,
                       ("before", "after"), lambda v: f"{v:.1f} %"),
     }  # fmt: skip

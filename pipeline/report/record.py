@@ -7,19 +7,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from pipeline.dataset import SPLITS, Dataset
 from pipeline.findings import Findings
-from pipeline.modalities import modality
-from pipeline.report import drift, environment, schema
+from pipeline.report import drift, environment, measures, schema
 from pipeline.report.class_health import classes_of, label_counts, precision, transitions
 from pipeline.report.clusters import duplicate_clusters
 from pipeline.report.grading import grade
 from pipeline.report.issues import (
-    Rows,
-    Steps,
+    TILES,
     all_edits,
     issue_list,
     score_table,
@@ -27,13 +23,18 @@ from pipeline.report.issues import (
     worst_examples,
 )
 from pipeline.report.label_issues import label_issues, overlapping
+from pipeline.report.label_shape import label_shape
 from pipeline.report.made import made
+from pipeline.report.rows import Rows, Steps
+from pipeline.report.sources import sources
+from pipeline.report.table_page import table_page
 from pipeline.report.text_page import text_page
+from pipeline.report.turns_page import turns_page
 
 if TYPE_CHECKING:
     from pipeline.auditing import Audit
 
-LENGTH_BINS, SCORE_BINS, MOST_MEASURED, MOST_WORST, MOST_LEDGER = 24, 20, 20_000, 6, 12
+SCORE_BINS, MOST_WORST, MOST_LEDGER = 20, 6, 12
 READ_BY_EMBEDDINGS = {"the encoder of the embeddings": 256}
 
 
@@ -55,7 +56,9 @@ def dataset_record(
     classes = label_counts(raw, curated, edits)
     changed = transitions(raw, edits, suggested)
     described = schema.columns(raw)
-    measures, measured = _measured(raw)
+    before, measured = measures.measured(raw)
+    after, _ = measures.measured(curated)
+    text = text_page(raw, before, edits, limits or READ_BY_EMBEDDINGS)
     copies = duplicate_clusters(edits, rows, set(curated.position))
     return {
         "modality": raw.modality,
@@ -79,11 +82,18 @@ def dataset_record(
         "label_issues": label_issues(edits, rows, suggested),
         "duplicates": copies,
         "outliers": _outliers(steps, edits, rows),
-        "lengths": _lengths(measures, _measured(curated)[0]),
-        "text": text_page(raw, measures, edits, limits or READ_BY_EMBEDDINGS),
-        "drift": drift.splits(raw, measures, measured, classes_of),
+        "label_shape": label_shape(raw),
+        "lengths": measures.lengths(before, after),
+        "measures": measures.others(before, after),
+        "sizes": measures.sizes(raw, before, measured, edits),
+        "text": text,
+        "turns": turns_page(raw, limits or READ_BY_EMBEDDINGS),
+        "table": None if text else table_page(raw, curated, edits),
+        "sources": sources(raw, curated, edits, rows, classes_of),
+        "drift": drift.splits(raw, before, measured, classes_of),
         "made": made(raw, curated, steps, rows, classes_of),
         "ledger": _ledger(edits),
+        "pictures": rows.pictures.record(),
     }
 
 
@@ -122,13 +132,6 @@ def step_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts, "metrics": metrics}
 
 
-def _measured(data: Dataset) -> tuple[pd.DataFrame, np.ndarray]:
-    """Measure at most 20,000 rows, evenly spaced in the order of ids; return the numbers and the places."""
-    n = min(data.n_rows, MOST_MEASURED)
-    rows = np.unique(np.linspace(0, max(data.n_rows - 1, 0), n).astype(np.int64))
-    return modality(data.modality).measure(data.content.take(pa.array(rows)).combine_chunks()), rows
-
-
 def _outliers(steps: Steps, edits: Sequence[dict[str, Any]], rows: Rows) -> dict[str, Any] | None:
     examined, found, threshold = score_table(steps, "outlier")
     if not examined:
@@ -141,7 +144,7 @@ def _outliers(steps: Steps, edits: Sequence[dict[str, Any]], rows: Rows) -> dict
         "threshold": threshold,
         "examined": len(examined),
         "found": len(found),
-        "worst": worst_examples(edits, "outlier", rows, MOST_WORST),
+        "worst": worst_examples(edits, "outlier", rows, TILES if rows.drawn else MOST_WORST),
     }
 
 
@@ -160,38 +163,3 @@ def _ledger(edits: Sequence[dict[str, Any]]) -> dict[str, Any]:
             for e in sorted(of_stage, key=lambda e: (e["score"], e["row_id"] or ""))[:each]
         ],
     }
-
-
-def _lengths(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any] | None:
-    """Histogram of the modality's first measure, raw and curated, on common bins, even or logarithmic."""
-    if before.empty or not len(before.columns):
-        return None
-    name = str(before.columns[0])
-    raw, curated = (frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for frame in (before, after))
-    raw, curated = raw[np.isfinite(raw)], curated[np.isfinite(curated)]
-    both = np.concatenate([raw, curated])
-    if not len(both):
-        return None
-    edges = _edges(both)
-    return {
-        "measure": name,
-        "measured": len(raw),
-        "edges": [round(float(e), 6) for e in edges],
-        "raw": np.histogram(raw, edges)[0].tolist(),
-        "curated": np.histogram(curated, edges)[0].tolist(),
-        "median": {
-            "raw": float(np.median(raw)) if len(raw) else None,
-            "curated": float(np.median(curated)) if len(curated) else None,
-        },
-    }
-
-
-def _edges(values: np.ndarray) -> np.ndarray:
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        return np.array([low, low + 1.0])
-    if low < 0 or high <= 8 * float(np.median(values)) + 1:
-        return np.linspace(low, high, LENGTH_BINS + 1)
-    edges = np.expm1(np.linspace(np.log1p(low), np.log1p(high), LENGTH_BINS + 1))
-    edges[0], edges[-1] = low, high
-    return edges

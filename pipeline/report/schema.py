@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, WEIGHT, Dataset
-from pipeline.report.issues import cell_text
+from pipeline.hashing import IMAGE
 from pipeline.report.privacy import mask
+from pipeline.report.rows import cell_text
+from pipeline.report.turns_page import holds_turns
 from pipeline.report.visible import shorten
 
 MANY_VALUES, IMBALANCED, SKEWED, CORRELATED, MANY_ZEROS = 50, 0.5, 20.0, 0.9, 0.1
@@ -52,6 +54,8 @@ def _column(name: str, data: Dataset) -> dict[str, Any]:
     }  # fmt: skip
     if _is_number(column.type):
         out |= _numbers(column)
+    if column.type == IMAGE:  # its digest stands for it; the galleries show it
+        return out | {"distinct": len(pc.unique(pc.struct_field(column.drop_null(), "sha256")))}
     values = column if _is_plain(column.type) else pa.array([cell_text(c) for c in column.to_pylist()])
     values = values.drop_null()
     if pa.types.is_large_string(values.type):
@@ -169,6 +173,12 @@ def _type(kind: pa.DataType) -> str:
         return "text"
     if pa.types.is_boolean(kind):
         return "true or false"
+    if kind == IMAGE:
+        return "picture"
+    if holds_turns(kind):
+        return "turns"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return "list"
     return "whole number" if pa.types.is_integer(kind) else "number" if _is_number(kind) else str(kind)
 
 

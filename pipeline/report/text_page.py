@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.dataset import Dataset
 from pipeline.report.privacy import PATTERNS, mask
@@ -20,12 +21,12 @@ _LANGUAGE = ("language", "lang", "locale")
 def text_page(
     data: Dataset, measures: pd.DataFrame, edits: Sequence[Mapping[str, Any]], limits: Mapping[str, int]
 ) -> dict[str, Any] | None:
-    """Return what is particular to text, None for other modalities.
+    """Return what is particular to text, None where content is not made of texts whose words are counted.
 
     At most 2,000 rows, evenly spaced in the order of ids, are read for tokens, personal data and boilerplate.
     limits : how many tokens each reader takes of a text, by name; the rest is cut.
     """
-    if data.modality != "text" or not data.n_rows:
+    if not (data.n_rows and "n_words" in measures and all(map(_is_text, data.content.schema.types))):
         return None
     rows = np.unique(np.linspace(0, data.n_rows - 1, min(data.n_rows, MOST_READ)).astype(np.int64))
     columns = [data.table[c].take(rows).to_pylist() for c in data.roles.content]
@@ -40,6 +41,10 @@ def text_page(
         "measured": len(measures), "languages": _languages(data, measures),
         "boilerplate": boilerplate([mask(t) for t in texts]),
     }  # fmt: skip
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_large_string(kind))
 
 
 def boilerplate(texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from pipeline.durable import sync
 from pipeline.files import Corrupt, read_parquet, write_parquet
 from pipeline.hashing import cell_json
 from pipeline.ingest import InputError
+from pipeline.labels import canonical, shape_of_type
 from pipeline.review.cells import csv_text, read_csv
 
 VERBS = ("keep", "drop", "relabel")
@@ -47,15 +48,35 @@ def label_text(label: Any) -> str:
 def label_cell(text: str, kind: pa.DataType) -> Any:
     """Return the label cell that a text stands for. Raises `ValueError` when the column cannot hold it.
 
+    Where labels are lists or votes, the name of one class stands for it alone.
+
     >>> label_cell("3", pa.int64()), label_cell("3", pa.large_string())
     (3, '3')
+    >>> label_cell('["b", "a"]', pa.large_list(pa.large_string())), label_cell("b", pa.struct({"a": pa.float64()}))
+    Traceback (most recent call last):
+    ValueError: 'b' is no class of the votes, which are struct<a: double>
     """
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if _is_text(kind):
         return text
     try:
-        return pa.array([json.loads(text)], kind)[0].as_py()
-    except (ValueError, pa.ArrowException):
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    shape = shape_of_type(kind)
+    if shape == "set":
+        value = value if isinstance(value, list) else [text if _is_text(kind.value_type) else value]
+    elif shape == "votes":
+        value = value if isinstance(value, dict) else {text: 1.0}
+        if strange := sorted(set(value) - {f.name for f in kind}):
+            raise ValueError(f"{strange[0]!r} is no class of the votes, which are {kind}")
+    try:
+        return canonical(pa.chunked_array([pa.array([value], kind)]))[0].as_py()
+    except (ValueError, TypeError, pa.ArrowException):
         raise ValueError(f"{text!r} is no {kind}, which the labels are") from None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def read_decisions(path: Path) -> list[Decision]:

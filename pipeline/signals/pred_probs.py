@@ -13,6 +13,7 @@ from pydantic import Field, PositiveFloat
 
 from pipeline.dataset import Dataset
 from pipeline.hashing import cell_json
+from pipeline.labels import Labels, labels_of
 from pipeline.modalities import modality
 from pipeline.signals import Signal
 from pipeline.stage import NotApplicable
@@ -30,7 +31,7 @@ class PredProbs:
     fold is -1 and `views`, `weights` are empty for tables brought by the user or by training.
     """
 
-    probs: np.ndarray  # (n, k) float64, rows sum to 1
+    probs: np.ndarray  # (n, k) float64, rows sum to 1; of sets each class for itself
     classes: list[Any]
     fold: np.ndarray  # (n,) int64
     views: dict[str, np.ndarray] = field(default_factory=dict)  # (n, k) each
@@ -47,14 +48,15 @@ class OutOfFoldProbabilities(Signal, frozen=True):
     See `pipeline.crossfit` for the method. A row's fold hashes its group, or its id, so it is the same
     whatever other rows there are. Near-duplicates may fall in different folds and vouch for each other's
     labels: drop them first. Rows without a label, or with one that no other row has, teach nothing and get
-    probabilities of the other classes.
+    probabilities of the other classes. For sets and votes see `pipeline.crossfit_labels`.
     """
 
     name: ClassVar[str] = "pred_probs"
     kind: ClassVar[Literal["row", "global"]] = "global"
     needs: ClassVar[tuple[str, ...]] = ("embeddings",)
     reads: ClassVar[tuple[str, ...]] = ("label", "split", "group", "weight")
-    code: ClassVar[tuple[str, ...]] = ("pipeline.crossfit", "pipeline.linear")
+    code: ClassVar[tuple[str, ...]] = ("pipeline.crossfit", "pipeline.crossfit_labels", "pipeline.labels",
+                                        "pipeline.linear")
 
     folds: int = Field(5, ge=2, description="parts that the train rows are cut in")
     passes: int = Field(2, ge=1, le=5, description="1, or more to fit again without the doubtful labels")
@@ -67,24 +69,25 @@ class OutOfFoldProbabilities(Signal, frozen=True):
     def compute(self, data: Dataset, given: Mapping[str, Any], engine: Engine) -> pa.Table:
         """Return columns probs, fold, view_<name> (lists of k float64), classes and weights (JSON, constant).
 
-        Raises `NotApplicable` where there is no label column, labels are no scalars, or a class is too small.
+        Raises `NotApplicable` where there is no label column, its cells are no labels, or a class is too small.
         """
         from scipy.sparse import issparse
 
-        from pipeline.crossfit import cross_fit, fold_of, in_threads
+        from pipeline.crossfit import fold_of, in_threads
+        from pipeline.crossfit_labels import cross_fit_labels
 
-        codes, classes = _coded(data)
+        labels = _learnable(data)
         views = {"embeddings": np.asarray(given["embeddings"], np.float64),
                  **modality(data.modality).views(data.content, data.is_train)}
         folds = fold_of(_fold_keys(data), self.folds)
-        if len(np.unique(folds[data.is_train & (codes >= 0)])) < 2:
+        if len(np.unique(folds[data.is_train & labels.known])) < 2:
             raise NotApplicable(f"all labelled train rows fall in one of {self.folds} folds; too few groups")
         c = {name: self.sparse_c if issparse(matrix) else self.dense_c for name, matrix in views.items()}
-        fit = cross_fit(views, codes, data.is_train, folds, data.weights, len(classes), c,
-                        passes=self.passes, balance=self.balance, run=in_threads(engine.workers))
+        fit = cross_fit_labels(views, labels, data.is_train, folds, data.weights, c, passes=self.passes,
+                               balance=self.balance, run=in_threads(engine.workers))
         columns = {"probs": _lists(fit.probs), "fold": pa.array(folds)}
         columns |= {VIEW + name: _lists(probs) for name, probs in sorted(fit.views.items())}
-        columns |= {"classes": _constant(classes, data.n_rows), "weights": _constant(fit.mix, data.n_rows)}
+        columns |= {"classes": _constant(list(labels.classes), data.n_rows), "weights": _constant(fit.mix, data.n_rows)}
         return pa.table(columns)
 
     def read(self, table: pa.Table) -> PredProbs:
@@ -107,29 +110,23 @@ def codes_of(labels: Iterable[Any], classes: Sequence[Any]) -> np.ndarray:
     return np.array([where.get(cell_json(value), -1) for value in labels], np.int64)
 
 
-def _coded(data: Dataset) -> tuple[np.ndarray, list[Any]]:
-    """Return the class codes (n,) and the classes with at least 2 train rows, sorted."""
-    if data.roles.label is None:
-        raise NotApplicable("there is no label column")
-    labels = [None if isinstance(value, float) and np.isnan(value) else value for value in data.labels]
-    for value in labels:
-        if isinstance(value, list | tuple | dict):
-            kind = "mappings" if isinstance(value, dict) else "lists"
-            raise NotApplicable(f"label cells are {kind}, e.g. {value!r}; probabilities need one label a row")
-        if value is not None and not isinstance(value, str | bool | int | float):
-            raise NotApplicable(f"label cells are of type {type(value).__name__}, not text or numbers")
-    usable = data.is_train & (data.weights > 0)
-    train = [value for value, use in zip(labels, usable, strict=True) if use and value is not None]
-    classes = sorted(set(train), key=lambda value: (str(type(value)), value))
-    codes = codes_of(labels, classes)
-    if len(classes) < 2:
-        raise NotApplicable(f"the train rows have {len(classes)} distinct labels; at least 2 are needed")
-    counts = np.bincount(codes[usable & (codes >= 0)], minlength=len(classes))
-    enough = [value for value, n in zip(classes, counts, strict=True) if n >= 2]
-    if len(enough) < 2:
-        rare = classes[int(counts.argmin())]
-        raise NotApplicable(f"class {rare!r} has {counts.min()} train row of {len(train)}; 2 are needed")
-    return codes_of(labels, enough), enough
+def _learnable(data: Dataset) -> Labels:
+    """Return the labels over the classes that at least 2 train rows name (and 2 do not, in sets), sorted."""
+    everything = labels_of(data)
+    usable = data.is_train & (data.weights > 0) & everything.known
+    named = (everything.targets[usable] > 0).sum(axis=0)
+    n_rows, sets = int(usable.sum()), everything.shape == "set"
+    least = 1 if sets else 2
+    if (there := int((named > 0).sum())) < least:
+        what = f"the train rows have {there} distinct labels"
+        raise NotApplicable(f"{what}; at least {least} {'is' if least == 1 else 'are'} needed")
+    enough = (named >= 2) & ((n_rows - named >= 2) | (not sets))
+    if enough.sum() < least:
+        rare = int(np.where(named > 0, named, n_rows + 1).argmin())
+        need = "2 are needed" + (", and 2 without it" if sets else "")
+        rows = f"{named[rare]} train row{'s' if named[rare] != 1 else ''} of {n_rows}"
+        raise NotApplicable(f"class {everything.classes[rare]!r} has {rows}; {need}")
+    return labels_of(data, [c for c, e in zip(everything.classes, enough, strict=True) if e])
 
 
 def _fold_keys(data: Dataset) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.hashing import cell_json
+from pipeline.labels import labels_of
 from pipeline.signals.engine import Signals
 from pipeline.stage import NotApplicable, Stage
 
@@ -66,15 +67,19 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _centres(vectors: np.ndarray, data: Dataset) -> tuple[np.ndarray, list[str]]:
-    """Return the unit mean of each class's train rows, (K, d); one centre where labels are no scalars."""
-    names = [
-        "all rows" if label is None or isinstance(label, list | dict) else cell_json(label)
-        for label in data.labels
-    ]
-    groups = sorted({name for name, train in zip(names, data.is_train, strict=True) if train})
-    of = np.array(names, dtype=object)
-    means = np.stack([vectors[(of == g) & data.is_train].mean(axis=0) for g in groups])
-    return _unit(means), groups
+    """Return the unit mean of each class's train rows, (K, d), and one of the rows of no class.
+
+    A row counts in every class that its label names, by its share of the votes where there are several.
+    """
+    try:
+        labels = labels_of(data)
+        targets, names = labels.targets[data.is_train], [cell_json(c) for c in labels.classes]
+    except NotApplicable:
+        targets, names = np.zeros((int(data.is_train.sum()), 0)), []
+    targets = np.column_stack([targets, targets.sum(axis=1) == 0])  # (n, K + 1)
+    present = targets.sum(axis=0) > 0
+    sums = targets[:, present].T @ vectors[data.is_train]
+    return _unit(sums), [n for n, p in zip([*names, "all rows"], present, strict=True) if p]
 
 
 def _robust_z(values: np.ndarray, is_train: np.ndarray) -> np.ndarray:

@@ -5,31 +5,37 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from itertools import compress
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from pipeline.apply import make_children
-from pipeline.dataset import PARENTS, Dataset
+from pipeline.dataset import PARENTS, ROW_ID, Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.hashing import cell_json
+from pipeline.label_check import flips
+from pipeline.labels import classes_in
 from pipeline.modalities import modality
 from pipeline.signals.engine import Signals, batches
 from pipeline.slices import mask
-from pipeline.stage import NotApplicable, Stage
+from pipeline.stage import Missing, NotApplicable, Stage
 
 
 class Augment(Stage, frozen=True):
     """Children of train rows; each names its parent and how it was made.
 
-    rare: a class with n_c rows gets up to n_max / 2 - n_c children, at most `per_row` a row. `focus` rows get
-    `per_row` children each whatever their class. A child equal to its parent or to another row is not made.
+    rare: a class with n_c rows gets up to n_max / 2 - n_c children, at most `per_row` a row; where labels are
+    lists a child counts for every class it names, the rarest classes first. `focus` rows get `per_row`
+    children each whatever their class. A child equal to its parent or to another row is not made; with
+    `check_label` neither is one that lost its parent's label (see `pipeline.label_check`).
     The randomness of a child is a function of (seed, parent, k) alone. Cost: O(children).
     """
 
     name = "augment"
-    needs: ClassVar[tuple[str, ...]] = ("measures",)
+    needs: ClassVar[tuple[str, ...]] = ("measures", "embeddings")
     actions: ClassVar[tuple[Action, ...]] = ("add",)
     rebuilt: ClassVar[bool] = True
 
@@ -40,6 +46,7 @@ class Augment(Stage, frozen=True):
     focus: tuple[str, ...] = Field(
         (), description="slices that get children, set by the evaluation of the last round"
     )
+    check_label: bool = Field(True, description="leave out children that no longer look like their label")
     seed: int = 0
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
@@ -66,6 +73,8 @@ class Augment(Stage, frozen=True):
         if not rows:
             raise NotApplicable("every child equals a row that is already there")
         added = make_children(data, rows, self.name, self.model_dump_json())
+        lost, unchecked = self._lost(data, signals, added)
+        added = added.filter(pa.array(~lost))
         edits = [
             Edit(
                 row_id,
@@ -75,38 +84,63 @@ class Augment(Stage, frozen=True):
                 f"{words}; {wanted[data.position[row[PARENTS][0]]][1]}",
                 related=row[PARENTS],
             )
-            for row_id, row, words in zip(added["row_id"].to_pylist(), rows, how, strict=True)
+            for row_id, row, words in zip(
+                added[ROW_ID].to_pylist(), compress(rows, ~lost), compress(how, ~lost), strict=True
+            )
         ]
         return Findings.of(
             self.name,
             edits,
             added=added,
-            metrics={"children": len(rows), "equal_to_a_row": len(jobs) - len(rows)},
-        )
+            metrics={"children": added.num_rows, "equal_to_a_row": len(jobs) - len(rows),
+                     "lost_their_label": int(lost.sum()), "label_unchecked": unchecked},
+        )  # fmt: skip
+
+    def _lost(self, data: Dataset, signals: Signals, added: pa.Table) -> tuple[np.ndarray, str]:
+        """(m,) bool: which children lost their label; and why it was not checked, or ""."""
+        if not self.check_label:
+            return np.zeros(added.num_rows, dtype=bool), "check_label is off"
+        try:
+            return flips(data, signals, added)
+        except Missing:
+            raise  # another day the encoder may be there, so this is not kept as an answer
+        except NotApplicable as why:
+            return np.zeros(added.num_rows, dtype=bool), str(why)
 
     def _wanted(self, data: Dataset, signals: Signals) -> dict[int, tuple[int, str]]:
         """Return how many children each row gets and why, by position."""
         train = np.flatnonzero(data.is_train)
-        names = {int(i): cell_json(data.labels[i]) for i in train}
-        counts = Counter(names.values())
+        names = {int(i): sorted(map(cell_json, classes_in(data.labels[i]))) for i in train}
+        counts = Counter(name for named in names.values() for name in named)
         wanted: dict[int, tuple[int, str]] = {}
         if self.target == "all":
             wanted = {i: (self.per_row, "every row has children") for i in names}
         elif self.target == "rare" and data.roles.label:
-            most = max(counts.values(), default=0)
-            for name, n in sorted(counts.items()):
-                room = min(most // 2 - n, self.per_row * n)
-                of_class = [i for i in names if names[i] == name]
-                members = sorted(of_class, key=lambda i: _seed(self.seed, str(data.ids[i]), -1))
-                for rank, i in enumerate(members):
-                    share = room // n + (rank < room % n) if room > 0 else 0
-                    if share:
-                        wanted[i] = (share, f"class {name} has {n} rows, the largest {most}")
+            wanted = self._rare(data, names, counts)
         for slice_name in self.focus:
             in_focus = mask(slice_name, data, signals["measures"]) & data.is_train
             for i in map(int, np.flatnonzero(in_focus)):
                 wanted[i] = (self.per_row, f"slice {slice_name} was weak in the last evaluation")
         return dict(sorted(wanted.items()))
+
+
+    def _rare(
+        self, data: Dataset, names: Mapping[int, list[str]], counts: Counter[str]
+    ) -> dict[int, tuple[int, str]]:
+        """Share each rare class's children among its rows that have none yet, the rarest class first."""
+        most = max(counts.values(), default=0)
+        wanted: dict[int, tuple[int, str]] = {}
+        for name, n in sorted(counts.items(), key=lambda c: (c[1], c[0])):
+            of_class = [i for i, named in names.items() if name in named]
+            made = sum(wanted[i][0] for i in of_class if i in wanted)
+            free = [i for i in of_class if i not in wanted]
+            room = min(most // 2 - n - made, self.per_row * len(free))
+            members = sorted(free, key=lambda i: _seed(self.seed, str(data.ids[i]), -1))
+            for rank, i in enumerate(members):
+                share = room // len(free) + (rank < room % len(free)) if room > 0 else 0
+                if share:
+                    wanted[i] = (share, f"class {name} has {n} rows, the largest {most}")
+        return wanted
 
 
 class _Child(NamedTuple):

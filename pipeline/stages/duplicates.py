@@ -1,18 +1,21 @@
-"""Exact and near copies, leaks between splits, copies whose labels disagree."""
+"""Exact and near copies, leaks between splits and into benchmarks, rows that contradict each other."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from pipeline.contamination import contaminated
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
-from pipeline.hashing import cell_json
-from pipeline.modalities import Pairs
+from pipeline.labels import as_named
+from pipeline.modalities import Clash, Modality, Pairs, clash_signals, clashes, offers_clashes
+from pipeline.named_files import NamedFile
 from pipeline.signals.engine import Signals
 from pipeline.stage import Stage
 
@@ -24,13 +27,15 @@ class Duplicates(Stage, frozen=True):
     (text: Jaccard, of word 3-grams) is at least `threshold`, by default the modality's `near_copy`. In order
     of row id a row is kept unless it copies a kept one, so every dropped row names a kept twin. A train row
     that copies a held-out row is a leak and goes. score(i) = 1 - similarity to its most similar twin.
-    Broder, SEQUENCES 1997. Cost: that of `pairs`.
+    Where the modality knows what a row asks and answers (instruction pairs), train rows that ask the same and
+    answer otherwise are flagged as a contradiction. With a `benchmark`, train rows that hold one of its rows
+    are contaminated and go. Broder, SEQUENCES 1997. Cost: that of `pairs`.
     """
 
     name = "duplicates"
     needs: ClassVar[tuple[str, ...]] = ("pairs",)
     actions: ClassVar[tuple[Action, ...]] = ("flag", "drop")
-    policy: ClassVar[tuple[str, ...]] = ("exact_duplicate", "leakage")
+    policy: ClassVar[tuple[str, ...]] = ("exact_duplicate", "leakage", "contaminated")
 
     threshold: float | None = Field(
         None, gt=0.4, le=1, description="similarity at or above which rows are near copies; none: its own"
@@ -43,20 +48,49 @@ class Duplicates(Stage, frozen=True):
     conflicting: Literal["flag", "drop"] = Field(
         "flag", description="copies with different labels: flag both, or drop those outvoted in their group"
     )
+    benchmark: Annotated[Path | None, NamedFile()] = Field(
+        None, description="a file of benchmark rows that train must not hold"
+    )
+    benchmark_share: float = Field(
+        0.5, gt=0, le=1, description="share of a benchmark text's word 8-grams that make a row contaminated"
+    )
+    contamination: Literal["drop", "flag"] = Field("drop", description="what to do with contaminated rows")
+
+    def signals_for(self, kind: Modality) -> tuple[str, ...]:
+        """Pairs, and what the modality compares answers by."""
+        return (*self.needs, *clash_signals(kind))
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Name each copy, its twin and what to do."""
         identity = signals.modality.identity(data.content)
-        labels = np.array([cell_json(label) for label in data.labels], dtype=object)
+        labels = np.array([as_named(label) for label in data.labels], dtype=object)
         threshold = signals.modality.near_copy if self.threshold is None else self.threshold
         twins = _twins(identity, data.is_train, signals["pairs"], threshold)
         edits = [*self._leaks(data, identity, twins), *_held_out_copies(data, identity)]
-        leaked = {e.row_id for e in edits if e.issue == "leakage" and e.action == "drop"}
+        held = self._contaminated(data, signals.modality, threshold)
+        edits += held
+        leaked = {e.row_id for e in edits if e.action == "drop"}
         edits += self._copies(data, identity, labels, twins, leaked)
         exact, near = _scores(identity, twins, data.n_rows)
-        return Findings.of(
-            self.name, edits, [("exact_duplicate", data.ids, exact), ("near_duplicate", data.ids, near)]
-        )
+        scores = [("exact_duplicate", data.ids, exact), ("near_duplicate", data.ids, near)]
+        if self.benchmark:
+            scores.append(("contaminated", data.ids, _lowest(data, held)))
+        if offers_clashes(signals.modality):
+            gone = {e.row_id for e in edits if e.action == "drop"}
+            found = clashes(signals.modality, data.content, data.is_train, signals, self.options)
+            against = list(_contradictions(data, found))
+            scores.append(("contradiction", data.ids, _lowest(data, against)))
+            edits += [e for e in against if e.row_id not in gone]
+        return Findings.of(self.name, edits, scores)
+
+    def _contaminated(self, data: Dataset, kind: Modality, threshold: float) -> list[Edit]:
+        if self.benchmark is None:
+            return []
+        found = contaminated(data, kind, self.benchmark, threshold, self.benchmark_share)
+        return [
+            Edit(data.ids[m.row], "contaminated", 1 - m.similarity, self.contamination, m.because)
+            for m in found
+        ]
 
     def _leaks(
         self, data: Dataset, identity: np.ndarray, twins: dict[int, dict[int, float]]
@@ -173,6 +207,29 @@ def _held_out_copies(data: Dataset, identity: np.ndarray) -> Iterator[Edit]:
                 related=[data.ids[j]],
             )
         first.setdefault(key, i)
+
+
+def _contradictions(data: Dataset, found: Sequence[Clash]) -> Iterator[Edit]:
+    """Flag both rows of each contradiction, once a row, by the surest."""
+    of_row: dict[int, list[tuple[float, int, str]]] = {}
+    for clash in found:
+        for i, j in ((clash.left, clash.right), (clash.right, clash.left)):
+            of_row.setdefault(i, []).append((clash.score, j, clash.because))
+    for i, others in sorted(of_row.items()):
+        score, j, because = min(others)
+        related = [data.ids[k] for k in sorted({k for _, k, _ in others})][:5]
+        yield Edit(
+            data.ids[i], "contradiction", score, "flag", f"row {data.ids[j]} {because}", related=related
+        )
+
+
+def _lowest(data: Dataset, edits: Sequence[Edit]) -> np.ndarray:
+    """(n,) the lowest score of each row, 1 where nothing was found."""
+    score = np.ones(data.n_rows)
+    for edit in edits:
+        if edit.row_id is not None:
+            score[data.position[edit.row_id]] = min(edit.score, score[data.position[edit.row_id]])
+    return score
 
 
 def _how(identity: np.ndarray, i: int, j: int, similarity: float) -> str:

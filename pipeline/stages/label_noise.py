@@ -8,11 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.dataset import WEIGHT, Dataset
+from pipeline.doubts import Doubts, doubts_of
 from pipeline.findings import Action, Edit, Findings
 from pipeline.signals.engine import Signals
-from pipeline.signals.pred_probs import PredProbs
 from pipeline.slices import mask
-from pipeline.stage import NotApplicable, Stage
+from pipeline.stage import Stage
 
 
 class LabelNoise(Stage, frozen=True):
@@ -24,7 +24,9 @@ class LabelNoise(Stage, frozen=True):
     clean make most findings hard rows, not wrong ones (of such findings in MNIST, CIFAR-10 and Caltech-256
     people confirmed 15 to 20 %; Northcutt, Athalye & Mueller, NeurIPS 2021). score = (1 - m) / 2 where
     a != g, cleanlab's normalized margin: 0 = certainly wrong, above 0.5 = a agrees with g.
-    Northcutt, Jiang & Chuang, JAIR 2021. Cost: that of `pred_probs`.
+    Northcutt, Jiang & Chuang, JAIR 2021. Lists of classes are doubted class by class and the worst one decides;
+    of several annotators' votes the majority is doubted, against their consensus: `pipeline.doubts`.
+    Cost: that of `pred_probs`.
     """
 
     name = "label_noise"
@@ -52,39 +54,31 @@ class LabelNoise(Stage, frozen=True):
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Say which labels are wrong, and which label would be right."""
         predicted = signals["pred_probs"]
-        given = predicted.codes(data.labels)
-        rows = np.flatnonzero(data.is_train & (given >= 0))
-        if not len(rows):
-            raise NotApplicable("no labelled train row that the probabilities speak of")
-        probs, given = predicted.probs[rows], given[rows]
-        gap, best = _margins(probs, given)
+        doubts = doubts_of(data, predicted, self.margin)
+        rows, gap = doubts.rows, doubts.gap
         doubtful = (gap >= self.margin / 2) & (gap > 0)
-        found = (gap >= self.margin) | (_confident_learning(probs, given) & doubtful)
+        found = (gap >= self.margin) | (doubts.confident & doubtful)
         watched = self._watched(data, signals)[rows] & doubtful & ~found
         action = self.action if found.mean() >= self.act_from else "flag"
-        edits = [
-            self._edit(data, rows[k], probs[k], given[k], best[k], predicted, action)
-            for k in np.flatnonzero(found)
-        ]
+        edits = [self._edit(data, doubts, k, action) for k in np.flatnonzero(found)]
         for k in np.flatnonzero(watched):
-            why = _contradiction(probs[k], given[k], best[k], predicted)
-            because = f"in a slice that the last evaluation found weak; {why}"
+            because = f"in a slice that the last evaluation found weak; {doubts.why(k)}"
             edits.append(Edit(data.ids[rows[k]], "label", _score(gap[k]), "flag", because))
-        suggested = {data.ids[rows[k]]: predicted.classes[best[k]] for k in np.flatnonzero(found | watched)}
+        suggested = {data.ids[rows[k]]: doubts.right(k) for k in np.flatnonzero(found | watched)}
+        scores = [("label", data.ids[rows], np.round((1 - gap) / 2, 6))]
+        scores += [(issue, data.ids[rows], np.round(of, 6)) for issue, of in doubts.scores.items()]
         return Findings.of(
-            self.name, edits, [("label", data.ids[rows], np.round((1 - gap) / 2, 6))],
-            metrics={"precision": _precision(probs, given, found, self.act_from), "suggested": suggested,
-                     "cut_score": (1 - self.margin) / 2, "views": predicted.weights,
+            self.name, edits, scores,
+            metrics={"precision": _precision(doubts.p_given, found, self.act_from), "suggested": suggested,
+                     "cut_score": (1 - self.margin) / 2, "views": predicted.weights, **doubts.metrics,
                      "probabilities": signals.origins.get("pred_probs", "computed")},
         )  # fmt: skip
 
-    def _edit(
-        self, data: Dataset, i: int, p: np.ndarray, given: int, best: int, predicted: PredProbs, action: str
-    ) -> Edit:
-        because, score = _contradiction(p, given, best, predicted), _score(p[best] - p[given])
-        if action == "relabel" and p[best] >= self.sure:
+    def _edit(self, data: Dataset, doubts: Doubts, k: int, action: str) -> Edit:
+        i, because, score = doubts.rows[k], doubts.why(k), _score(doubts.gap[k])
+        if action == "relabel" and doubts.p_right[k] >= self.sure:
             column, before = str(data.roles.label), data.labels[i]
-            return Edit(data.ids[i], "label", score, "set", because, column, before, predicted.classes[best])
+            return Edit(data.ids[i], "label", score, "set", because, column, before, doubts.right(k))
         if action == "down_weight":
             return Edit(data.ids[i], "label", score, "set", because, WEIGHT, 1.0, self.weight)
         return Edit(data.ids[i], "label", score, "flag" if action == "flag" else "drop", because)
@@ -96,29 +90,7 @@ class LabelNoise(Stage, frozen=True):
         return watched
 
 
-def _margins(probs: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return p(best other class) - p(given), in [-1, 1], and the most probable class, both (n,)."""
-    own = probs[np.arange(len(given)), given]
-    others = probs.copy()
-    others[np.arange(len(given)), given] = -1.0
-    gap = others.max(axis=1) - own
-    return gap, np.where(gap > 0, others.argmax(axis=1), given)
-
-
-def _confident_learning(probs: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Return what cleanlab's default filter flags, (n,) bool."""
-    from cleanlab.filter import find_label_issues
-
-    present = np.unique(given)
-    if len(present) < 2:
-        return np.zeros(len(given), dtype=bool)
-    codes = np.searchsorted(present, given)
-    part = probs[:, present]
-    part = part / np.maximum(part.sum(axis=1, keepdims=True), 1e-12)
-    return np.asarray(find_label_issues(codes, part, n_jobs=1))
-
-
-def _precision(probs: np.ndarray, given: np.ndarray, found: np.ndarray, act_from: float) -> dict[str, Any]:
+def _precision(p_given: np.ndarray, found: np.ndarray, act_from: float) -> dict[str, Any]:
     """Say how precise the found set is, and on what that rests."""
     if not found.any():
         return {"word": "unknown", "value": None, "rests_on": "nothing was found"}
@@ -127,15 +99,9 @@ def _precision(probs: np.ndarray, given: np.ndarray, found: np.ndarray, act_from
             f"{found.mean():.1%} of the rows were found; on labels that clean most findings are hard rows"
         )
         return {"word": "unknown", "value": None, "rests_on": rests_on}
-    wrong = 1.0 - probs[np.flatnonzero(found), given[found]]
     rests_on = "the out-of-fold probabilities being calibrated; no answers were audited"
-    return {"word": "estimated", "value": round(float(wrong.mean()), 4), "rests_on": rests_on}
+    return {"word": "estimated", "value": round(float(1.0 - p_given[found].mean()), 4), "rests_on": rests_on}
 
 
 def _score(gap: float) -> float:
     return round(float(1 - gap) / 2, 6)
-
-
-def _contradiction(p: np.ndarray, given: int, best: int, predicted: PredProbs) -> str:
-    own, other = predicted.classes[given], predicted.classes[best]
-    return f"labelled {own}, but {other} has probability {p[best]:.2f} and {own} {p[given]:.2f}"

@@ -1,9 +1,9 @@
-"""Measures out of bounds: empty, too short, gibberish, a label nobody else has."""
+"""Measures out of bounds, what a modality checks in words, a label nobody else has."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -11,7 +11,8 @@ from pydantic import Field
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.hashing import cell_json
-from pipeline.modalities import Rule
+from pipeline.labels import classes_in
+from pipeline.modalities import Rule, check
 from pipeline.signals.engine import Signals
 from pipeline.stage import Stage
 
@@ -20,12 +21,13 @@ class Quality(Stage, frozen=True):
     """Rows whose measures leave the bounds of their modality, and labels seen only a handful of times.
 
     score of a measured row: 1 inside the bounds; outside, how much of the bound it reaches, in [0, 1).
+    What no bound can say (a truncated answer, a format that was asked for) the modality's `check` says.
     """
 
     name = "quality"
     needs: ClassVar[tuple[str, ...]] = ("measures",)
     actions: ClassVar[tuple[Action, ...]] = ("flag", "drop")
-    policy: ClassVar[tuple[str, ...]] = ("null", "rare_label")
+    policy: ClassVar[tuple[str, ...]] = ("null", "rare_label", "no_answer", "empty_answer", "empty_prompt")
 
     min_label_rows: int = Field(
         3, ge=0, description="a label with fewer train rows is flagged as rare; 0 is off"
@@ -45,17 +47,35 @@ class Quality(Stage, frozen=True):
                     f"{rule.measure} is {values[i]:g}, outside [{rule.low:g}, {rule.high:g}]: {rule.meaning}"
                 )
                 edits.append(Edit(data.ids[i], rule.issue, float(score[i]), action, because))
+        self._checked(data, signals, edits, scores)
         gone = {edit.row_id for edit in edits if edit.action == "drop"}
         edits = [e for e in (*edits, *self._rare_labels(data)) if e.action == "drop" or e.row_id not in gone]
         return Findings.of(self.name, edits, scores)
 
+    def _checked(self, data: Dataset, signals: Signals, edits: list[Edit], scores: list[Any]) -> None:
+        """Add what the modality's own checks find."""
+        found = check(signals.modality, data.content, data.is_train, self.options)
+        score = {issue: np.ones(data.n_rows) for issue in found.examined}
+        for fault in found.faults:
+            if fault.row is None:
+                edits.append(Edit(None, fault.issue, fault.score, "flag", fault.because))
+                continue
+            of_issue = score[fault.issue]
+            of_issue[fault.row] = min(of_issue[fault.row], fault.score)
+            drops = fault.action == "drop" and data.is_train[fault.row]
+            related = [data.ids[j] for j in fault.related]
+            edits.append(Edit(data.ids[fault.row], fault.issue, fault.score, "drop" if drops else "flag",
+                              fault.because, related=related))  # fmt: skip
+        scores += [(issue, data.ids, values) for issue, values in score.items()]
+
     def _rare_labels(self, data: Dataset) -> list[Edit]:
         train = [
-            (row_id, cell_json(label))
+            (row_id, sorted(map(cell_json, classes_in(label))))
             for row_id, label, t in zip(data.ids, data.labels, data.is_train, strict=True)
-            if t and label is not None
+            if t and classes_in(label)
         ]
-        counts = Counter(label for _, label in train)
+        counts = Counter(name for _, named in train for name in named)
+        rarest = [(row_id, min(named, key=lambda name: (counts[name], name))) for row_id, named in train]
         return [
             Edit(
                 row_id,
@@ -64,7 +84,7 @@ class Quality(Stage, frozen=True):
                 "flag",
                 f"label {label} is on {counts[label]} train row(s), fewer than {self.min_label_rows}",
             )
-            for row_id, label in train
+            for row_id, label in rarest
             if counts[label] < self.min_label_rows
         ]
 

@@ -172,7 +172,9 @@ def shapes() -> list[Case]:
     return [
         refused("jsonl: an array on one line", lines(json.dumps([{"text": "a"}])), "d.jsonl:1", "an array"),
         refused("jsonl: an array over many lines", lines(pretty), "d.jsonl:1"),
-        refused("jsonl: a .json file", lines(pretty, name="d.json"), "d.json", ".jsonl"),
+        read("json: an array over many lines", lines(pretty, name="d.json"), ["a", "b"]),
+        refused("json: an array without its end", lines(pretty[:-2], name="d.json"), "d.json", "line 7"),
+        refused("json: one number", lines("3", name="d.json"), "d.json", "no array"),
         refused("jsonl: empty", file("d.jsonl", b""), "no rows"),
         refused("jsonl: only empty lines", file("d.jsonl", b"\n\n \n"), "no rows"),
         refused("jsonl: only empty objects", lines("{}", "{}"), "d.jsonl"),

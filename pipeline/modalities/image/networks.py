@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.modalities.text.encoder import quiet_transformers, source
+from pipeline.modalities.text.encoder import model_source, quiet_transformers
 from pipeline.stage import Missing
 
 EFFICIENTNET = "efficientnet"
@@ -85,7 +85,7 @@ def _transformer(name: str) -> Network:
         from transformers import AutoModel
     except ImportError as error:
         raise Missing(f'image embeddings need {error.name}: pip install "assay[image]"') from None
-    folder, local = source(name)
+    folder, local = model_source(name)
     try:
         with quiet_transformers(), warnings.catch_warnings():
             warnings.simplefilter("ignore")

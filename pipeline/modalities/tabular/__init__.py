@@ -12,22 +12,23 @@ from pydantic import BaseModel
 
 from pipeline.dataset import OWN_COLUMNS, WEIGHT, objects
 from pipeline.hashing import cell_json
-from pipeline.modalities import Intake, Modality, Pairs, Rule
-from pipeline.modalities.tabular import columns, features
-from pipeline.modalities.tabular.options import TabularAugment, TabularClean, TabularQuality
+from pipeline.modalities import CellsFound, Change, Intake, Modality, Pairs, Rule
+from pipeline.modalities.tabular import columns, features, variation
+from pipeline.modalities.tabular.options import TabularAugment, TabularCells, TabularClean, TabularQuality
 from pipeline.modalities.tabular.repair import is_missing, repair
+from pipeline.modalities.tabular.scaling import SCALINGS
 
-_ENCODER = "standard"
+_USUAL = "robust"
 
 
 class Tabular:
     """The tabular modality; see `pipeline.modalities.Modality` for the contract."""
 
     name = "tabular"
-    near_copy = 0.55
+    near_copy = 0.93
     stage_options: Mapping[str, type[BaseModel]] = {
-        "clean": TabularClean, "quality": TabularQuality, "augment": TabularAugment}
-    encoders: Mapping[str, str] = {_ENCODER: "numbers in standard deviations, categories one-hot"}
+        "clean": TabularClean, "cells": TabularCells, "quality": TabularQuality, "augment": TabularAugment}
+    encoders: Mapping[str, str] = SCALINGS
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
         """Return every column of numbers, strings, true and false that has no other role.
@@ -48,8 +49,26 @@ class Tabular:
         return columns.fit(content)
 
     def repair(self, column: str, cell: Any, options: Any, state: Mapping[str, Any]) -> tuple[Any, list[str]]:
-        """Repair whitespace and missing values; see `repair.repair`."""
+        """Repair whitespace, units, spellings and missing values; see `repair.repair`."""
         return repair(column, cell, TabularClean.model_validate(options or {}), state)
+
+    def fit_rows(self, content: pa.Table, options: Any) -> dict[str, Any]:
+        """Learn what `fit` does and, for fill = knn or iterative, how to fill cells; see `impute.fit`."""
+        from pipeline.modalities.tabular import repair_rows
+
+        return repair_rows.fit(content, TabularClean.model_validate(options or {}))
+
+    def repair_rows(self, content: pa.Table, options: Any, state: Mapping[str, Any]) -> list[Change]:
+        """Repair every cell on its own, then fill from the rest of the row; see `repair_rows.changes`."""
+        from pipeline.modalities.tabular import repair_rows
+
+        return repair_rows.changes(content, TabularClean.model_validate(options or {}), state)
+
+    def wrong_cells(self, content: pa.Table, is_train: np.ndarray, options: Any) -> CellsFound:
+        """Find wrong cells; see `cells.wrong_cells`."""
+        from pipeline.modalities.tabular.cells import wrong_cells
+
+        return wrong_cells(content, is_train, TabularCells.model_validate(options or {}))
 
     def identity(self, content: pa.Table) -> np.ndarray:
         """(n,) of str: the cells that are there as JSON; "" for a row without any.
@@ -62,16 +81,17 @@ class Tabular:
         return objects([cell_json(row) if row else "" for row in rows])
 
     def pairs(self, content: pa.Table, floor: float, is_train: np.ndarray | None) -> Pairs:
-        """Compare sets of cells; see `features.cell_sets`."""
-        from pipeline.signals.pairs import near_pairs
+        """Compare records, fuzzily; see `records.record_pairs`."""
+        from pipeline.modalities.tabular.records import record_pairs
 
-        return near_pairs(features.cell_sets(content), floor, is_train)
+        return record_pairs(content, floor, is_train)
 
     def embed(self, content: pa.Table, state: Mapping[str, Any], options: Mapping[str, Any]) -> np.ndarray:
-        """(n, d) float32; see `features.vectors`. Raises `ValueError` for another encoder than `standard`."""
-        if (encoder := options.get("encoder")) not in (None, _ENCODER):
-            raise ValueError(f"encoder {encoder!r} is not for tables; they have {_ENCODER!r}")
-        return features.vectors(content, state)
+        """(n, d) float32; see `features.vectors`. Encoders are scalings; raises `ValueError` for another."""
+        encoder = options.get("encoder") or _USUAL
+        if encoder not in SCALINGS:
+            raise ValueError(f"encoder {encoder!r} is not for tables; they have {', '.join(SCALINGS)}")
+        return features.vectors(content, state, encoder)
 
     def views(self, content: pa.Table, is_train: np.ndarray) -> dict[str, Any]:
         """Return bins and categories, one-hot; see `features.bins`."""
@@ -105,24 +125,22 @@ class Tabular:
         ]
 
     def perturb(self, cells: Mapping[str, Any], seed: int, options: Any) -> tuple[dict[str, Any], str]:
-        """Move every number by a normal share of its size; whole numbers stay whole, words stay as they are.
+        """Move every number by a normal share of its size: what can be done without the rows of its class.
 
         >>> MODALITY.perturb({"a": 1000, "b": "x"}, 0, None)
-        ({'a': 1003, 'b': 'x'}, '1 number moved by up to 0.3 % (seed 0)')
+        ({'a': 1006, 'b': 'x'}, '1 number moved (seed 0)')
         """
-        share = TabularAugment.model_validate(options or {}).jitter_fraction
-        draw, out, moves = np.random.default_rng(seed), dict(cells), []
-        for column, cell in sorted(cells.items()):
-            if isinstance(cell, bool) or not isinstance(cell, int | float) or is_missing(cell):
-                continue
-            moved = cell * (1.0 + share * float(draw.standard_normal()))
-            out[column] = round(moved) if isinstance(cell, int) else moved
-            if out[column] != cell:
-                moves.append(abs(out[column] - cell) / abs(cell))
-        if not moves:
-            return out, "nothing to change"
-        plural = "" if len(moves) == 1 else "s"
-        return out, f"{len(moves)} number{plural} moved by up to {100 * max(moves):.2g} % (seed {seed})"
+        return variation.vary(cells, "", seed, TabularAugment.model_validate(options or {}), {})
+
+    def fit_variation(self, content: pa.Table, labels: np.ndarray) -> dict[str, Any]:
+        """Learn the spreads and frequencies of each class; see `variation.fit`."""
+        return variation.fit(content, labels)
+
+    def vary(
+        self, cells: Mapping[str, Any], label: str, seed: int, options: Any, state: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], str]:
+        """Move numbers within their spread in the class, swap categories; see `variation.vary`."""
+        return variation.vary(cells, label, seed, TabularAugment.model_validate(options or {}), state)
 
     def between(self, one: Mapping[str, Any], other: Mapping[str, Any], share: float) -> dict[str, Any]:
         """Interpolate numbers; whole ones stay whole. Words, and what is missing, are the nearer row's.

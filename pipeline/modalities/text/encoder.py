@@ -79,7 +79,7 @@ def _load(name: str) -> _Model:
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
         raise Missing(f'text embeddings need {error.name}: pip install "assay[text]"') from None
-    folder, local = source(name)
+    folder, local = model_source(name)
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=local)
@@ -110,7 +110,7 @@ def quiet_transformers() -> Iterator[None]:
             show.enable_progress_bar()
 
 
-def source(name: str) -> tuple[str, bool]:
+def model_source(name: str) -> tuple[str, bool]:
     """Return where the model lies and whether the network is forbidden."""
     if name == "minilm":
         import importlib.util

@@ -1,0 +1,51 @@
+"""Conversations: a row's turns as chat templates take them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.dataset import Dataset
+from pipeline.stage import NotApplicable
+
+ASSISTANT = "assistant"
+Turn = dict[str, str]
+
+
+def conversations(data: Dataset) -> list[list[Turn]]:
+    """Return each row's turns; a preference row is its prompt and the chosen answer.
+
+    Raises `NotApplicable` when the content has another form.
+    """
+    names = set(data.roles.content)
+    if "messages" in names:
+        return [turns(cell) for cell in data.table["messages"].to_pylist()]
+    if {"prompt", "chosen"} <= names:
+        pairs = zip(data.table["prompt"].to_pylist(), data.table["chosen"].to_pylist(), strict=True)
+        return [turns([*(prompt or ()), *(chosen or ())]) for prompt, chosen in pairs]
+    raise NotApplicable(
+        f"content {', '.join(data.roles.content)}: training to answer needs messages, or prompt and chosen"
+    )
+
+
+def turns(cell: Sequence[Mapping[str, Any]] | None) -> list[Turn]:
+    r"""Return the turns of one cell. An `input` (Alpaca's) is joined to the user's turn before it.
+
+    >>> turns([{"role": "user", "content": "Add."}, {"role": "input", "content": "1 2"}])
+    [{'role': 'user', 'content': 'Add.\n\n1 2'}]
+    """
+    out: list[Turn] = []
+    for message in cell or ():
+        role, content = message.get("role") or "", message.get("content") or ""
+        if role == "input":
+            if out and out[-1]["role"] == "user":
+                content = f"{out.pop()['content']}\n\n{content}" if content else out.pop()["content"]
+            role = "user"
+        out.append({"role": role, "content": content})
+    return out
+
+
+def last_answer(conversation: Sequence[Turn]) -> int | None:
+    """Return the place of the last turn of the assistant, None when there is none."""
+    places = [k for k, turn in enumerate(conversation) if turn["role"] == ASSISTANT]
+    return places[-1] if places else None

@@ -1,0 +1,238 @@
+"""Label cells of every shape: one class, a set of classes, or the votes of several annotators.
+
+| shape    | Arrow type of the column                 | a cell in Python           | means                          |
+| -------- | ---------------------------------------- | -------------------------- | ------------------------------ |
+| `single` | text, number or boolean                  | `"sport"`                  | the row's class                |
+| `set`    | large_list of text or numbers            | `["cup", "sport"]`         | every class that applies       |
+| `votes`  | struct with one float64 field a class    | `{"film": 1.0, "tv": 2.0}` | how many said so, or the share |
+
+A struct holds votes because that is what JSON, Parquet and a fingerprint already make of a mapping, and because
+its type names every class, those without a vote too. The shape is read off the column's type and never off a
+cell: a list may be empty (no class applies), which is a label; null is a missing one, and so are votes that are
+all null or 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.dataset import Dataset
+from pipeline.hashing import cell_json
+from pipeline.stage import NotApplicable
+
+Shape = Literal["none", "single", "set", "votes", "other"]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The labels of n rows in numbers; column k of `targets` is `classes[k]`.
+
+    targets : (n, K) float64: 1 for each class that a cell names; for votes the share that each class got.
+        A missing label, and one that names no known class, is a line of zeros.
+    known : (n,) bool, whether there is a label. n_votes : (n,) float64, how many votes a row has, else 1 or 0.
+    """
+
+    shape: Shape
+    classes: tuple[Any, ...]
+    targets: np.ndarray
+    known: np.ndarray
+    n_votes: np.ndarray
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """(n,) int64: the class, of votes the one with the most (the first of equals); -1 for none.
+
+        Of a set it is the first class named.
+        """
+        if not len(self.classes):
+            return np.full(len(self.known), -1, np.int64)
+        return np.where(self.targets.sum(axis=1) > 0, self.targets.argmax(axis=1), -1)
+
+    @cached_property
+    def agreement(self) -> np.ndarray:
+        """(n,) float64: the largest share of the votes, in [0, 1]; 1 where one class is given as such."""
+        return self.targets.max(axis=1, initial=0.0)
+
+    def where(self, mask: np.ndarray) -> Labels:
+        """Return the rows where `mask` is true, or at the positions it holds."""
+        return Labels(self.shape, self.classes, self.targets[mask], self.known[mask], self.n_votes[mask])
+
+    def cell(self, line: np.ndarray) -> Any:
+        """Return the label cell that a line of targets (K,) stands for: a class, a sorted list, or votes."""
+        if self.shape == "set":
+            return [c for c, t in zip(self.classes, line, strict=True) if t > 0.5]
+        if self.shape == "votes":
+            return {c: float(t) for c, t in zip(self.classes, line, strict=True)}
+        return self.classes[int(line.argmax())]
+
+
+def shape_of_type(kind: pa.DataType) -> Shape:
+    """Return what a label column of this type holds.
+
+    >>> shape_of_type(pa.large_string()), shape_of_type(pa.large_list(pa.int64()))
+    ('single', 'set')
+    >>> shape_of_type(pa.struct([("a", pa.float64())])), shape_of_type(pa.list_(pa.struct([])))
+    ('votes', 'other')
+    """
+    if pa.types.is_struct(kind):
+        numbers = all(_is_number(f.type) or pa.types.is_null(f.type) for f in kind)
+        return "votes" if numbers and kind.num_fields else "other"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return "set" if _is_scalar(kind.value_type) else "other"
+    return "single" if _is_scalar(kind) else "other"
+
+
+def shape_of(data: Dataset) -> Shape:
+    """Return what the label column holds, "none" where there is no label column."""
+    label = data.roles.label
+    return "none" if label is None else shape_of_type(data.table.schema.field(label).type)
+
+
+def labels_of(data: Dataset, classes: Sequence[Any] | None = None) -> Labels:
+    """Return the labels of all rows in numbers, over `classes` or over all that are named, sorted.
+
+    Raises `NotApplicable` where there is no label column or its cells are no labels.
+
+    >>> from pipeline.dataset import Roles
+    >>> rows = {"row_id": ["i", "j"], "t": ["", ""], "y": [["b", "a"], []]}
+    >>> found = labels_of(Dataset.of(rows, Roles(content=("t",), label="y"), "text"))
+    >>> found.shape, found.classes, found.targets.tolist()
+    ('set', ('a', 'b'), [[1.0, 1.0], [0.0, 0.0]])
+    """
+    shape, cells = shape_of(data), data.labels
+    if shape == "none":
+        raise NotApplicable("there is no label column")
+    if shape == "other":
+        kind = data.table.schema.field(str(data.roles.label)).type
+        raise NotApplicable(f"label cells are {kind}; labels are classes, lists of classes or votes a class")
+    if shape == "votes":
+        return _votes(data, cells, classes)
+    named = [classes_in(cell) for cell in cells]
+    known = np.array([not is_missing(cell) for cell in cells], dtype=bool)
+    if classes is None:
+        classes = sorted({c for row in named for c in row}, key=class_order)
+    place = {cell_json(c): k for k, c in enumerate(classes)}
+    targets = np.zeros((len(cells), len(classes)))
+    for i, row in enumerate(named):
+        for c in row:
+            if (k := place.get(cell_json(c))) is not None:
+                targets[i, k] = 1.0
+    return Labels(shape, tuple(classes), targets, known, known.astype(np.float64))
+
+
+def classes_in(cell: Any) -> list[Any]:
+    """Return the classes that a label cell names: one, several, or the one with the most votes.
+
+    >>> classes_in("a"), classes_in(["a", "b"]), classes_in({"a": 1, "b": 2}), classes_in(None)
+    (['a'], ['a', 'b'], ['b'], [])
+    """
+    if is_missing(cell):
+        return []
+    if isinstance(cell, dict):
+        return [max(sorted(cell), key=lambda c: cell[c] or 0.0)]
+    return [c for c in cell if c is not None] if isinstance(cell, list | tuple) else [cell]
+
+
+def as_named(cell: Any) -> str:
+    """Return a label cell as JSON, votes as their winner: what tells whether two rows disagree.
+
+    >>> as_named({"a": 3.0, "b": 0.0}) == as_named({"a": 2.0, "b": 1.0}) == as_named("a")
+    True
+    """
+    return cell_json(classes_in(cell)[0] if isinstance(cell, dict) and not is_missing(cell) else cell)
+
+
+def is_missing(cell: Any) -> bool:
+    """Return whether a cell is no label: null, not a number, or votes of which there are none."""
+    if isinstance(cell, dict):
+        return not any(cell.values())
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def class_order(value: Any) -> tuple[str, Any]:
+    """Return what classes are sorted by, whatever their types."""
+    return str(type(value)), value
+
+
+def canonical(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a label column in the one form of its shape: sets sorted without repeats, votes as float64.
+
+    Raises `ValueError` naming the first vote that is negative or not finite.
+    """
+    shape = shape_of_type(column.type)
+    if shape == "set":
+        inner = column.type.value_type
+        cells = [None if c is None else sorted({v for v in c if v is not None}, key=class_order)
+                 for c in column.to_pylist()]  # fmt: skip
+        return pa.chunked_array([pa.array(cells, pa.large_list(inner))])
+    if shape == "votes":
+        names = sorted(f.name for f in column.type)
+        cells = [_counted(cell, names) for cell in column.to_pylist()]
+        return pa.chunked_array([pa.array(cells, votes_type(names))])
+    return column
+
+
+def votes_type(classes: Sequence[str]) -> pa.DataType:
+    """Return the type of a column of votes."""
+    return pa.struct([pa.field(c, pa.float64()) for c in sorted(classes)])
+
+
+def votes_column(annotators: Sequence[Sequence[Any]]) -> pa.Array:
+    """Return the votes of several annotators, (a, n) cells with None for no vote, as one column.
+
+    >>> votes_column([["a", "b"], ["a", None]]).to_pylist()
+    [{'a': 2.0, 'b': 0.0}, {'a': 0.0, 'b': 1.0}]
+    """
+    classes = sorted({str(v) for column in annotators for v in column if v is not None})
+    cells = []
+    for row in zip(*annotators, strict=True):
+        said = [str(v) for v in row if v is not None]
+        cells.append({c: float(said.count(c)) for c in classes} if said else None)
+    return pa.array(cells, votes_type(classes))
+
+
+def per_class(labels: Labels, mask: np.ndarray) -> dict[str, float]:
+    """Return how many of the masked rows name each class (of votes: the sum of shares), by its JSON text."""
+    totals = labels.targets[mask].sum(axis=0)
+    return {cell_json(c): float(t) for c, t in zip(labels.classes, totals, strict=True)}
+
+
+def _votes(data: Dataset, cells: np.ndarray, classes: Sequence[Any] | None) -> Labels:
+    kind = data.table.schema.field(str(data.roles.label)).type
+    names = sorted(f.name for f in kind) if classes is None else list(classes)
+    counts = np.zeros((len(cells), len(names)))
+    for i, cell in enumerate(cells):
+        counts[i] = [(cell or {}).get(c) or 0.0 for c in names]
+    every = np.array([sum(v or 0.0 for v in (cell or {}).values()) for cell in cells], dtype=np.float64)
+    total = counts.sum(axis=1)
+    shares = np.divide(counts, total[:, None], out=np.zeros_like(counts), where=total[:, None] > 0)
+    return Labels("votes", tuple(names), shares, every > 0, every)
+
+
+def _counted(cell: dict[str, Any] | None, names: Sequence[str]) -> dict[str, float] | None:
+    if cell is None or not any(cell.values()):
+        return None
+    for name, value in cell.items():
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{value} votes for {name!r} (votes are 0 or more)")
+    return {name: float(cell.get(name) or 0.0) for name in names}
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+_SCALARS: tuple[Callable[[pa.DataType], bool], ...] = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_boolean, pa.types.is_null, _is_number,
+)  # fmt: skip
+
+
+def _is_scalar(kind: pa.DataType) -> bool:
+    return any(check(kind) for check in _SCALARS)

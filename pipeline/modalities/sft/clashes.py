@@ -1,0 +1,88 @@
+"""Contradictions: rows of train that ask the same and answer otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.modalities import Clash
+from pipeline.modalities.sft.disagree import asks_alike, disagreement, same_question, words_of
+from pipeline.modalities.sft.options import SftDuplicates
+from pipeline.modalities.sft.turns import Turn, answer_of, prompt_of
+from pipeline.modalities.text.shingles import shingles
+from pipeline.signals.pairs import near_pairs
+from pipeline.stage import Missing
+
+_NEAR = 0.6  # Jaccard of two prompts' word 3-grams from which they are looked at
+_GROUP = 40  # rows of one prompt that are compared with one another
+_SURE = 0.25  # answers to questions in other words must disagree at least as surely
+
+
+def clashes(
+    rows: Sequence[Sequence[Turn] | None], is_train: np.ndarray, signals: Any, options: SftDuplicates
+) -> list[Clash]:
+    """Return pairs of train rows whose prompts ask the same and whose last answers disagree.
+
+    Prompts are the same when the system's turn is and their content words, numbers and negations are, typing
+    errors apart; with `paraphrases`, also when the cosine of their embeddings is at least
+    `paraphrase_cosine` and neither a number nor a name differs. Answers disagree by `disagree.disagreement`.
+    Cost: that of `near_pairs` on the prompts, and 50 comparisons a row with paraphrases.
+
+    Raises `Missing` when the encoder is not installed and paraphrases are wanted.
+    """
+    train = np.flatnonzero(is_train)
+    prompts, answers = [prompt_of(row) for row in rows], [answer_of(row) for row in rows]
+    systems = [_system(row) for row in rows]
+    out: dict[tuple[int, int], Clash] = {}
+    for i, j, other_words in _candidates(prompts, train, signals, options):
+        if (i, j) in out or systems[i] != systems[j] or not (prompts[i] and prompts[j]):
+            continue
+        found = disagreement(answers[i], answers[j], None if other_words else prompts[i])
+        if found and (not other_words or found[0] < _SURE):
+            how = f"in other words (cosine {other_words:.2f})" if other_words else "the same"
+            out[i, j] = Clash(i, j, found[0], f"asks {how}, but {found[1]}")
+    return [out[pair] for pair in sorted(out)]
+
+
+def _candidates(
+    prompts: list[str], train: np.ndarray, signals: Any, options: SftDuplicates
+) -> Iterator[tuple[int, int, float]]:
+    """Yield (left, right, cosine), cosine 0 where the words alone say that the question is the same."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for i in map(int, train):
+        words = words_of(prompts[i])
+        key = (tuple(sorted(words.stems)), tuple(sorted(words.numbers.items())), words.negations % 2)
+        groups.setdefault(key if words.stems or words.numbers else (prompts[i],), []).append(i)
+    for members in groups.values():
+        for i, j in combinations(members[:_GROUP], 2):
+            yield i, j, 0.0
+    texts = pa.table({"text": pa.array([prompts[i] for i in train], pa.large_string())})
+    near = near_pairs(shingles(texts), _NEAR)
+    for i, j in zip(train[near.left].tolist(), train[near.right].tolist(), strict=True):
+        if same_question(prompts[i], prompts[j]):
+            yield i, j, 0.0
+    if options.paraphrases:
+        yield from _paraphrases(prompts, train, signals, options.paraphrase_cosine)
+
+
+def _paraphrases(
+    prompts: list[str], train: np.ndarray, signals: Any, least: float
+) -> Iterator[tuple[int, int, float]]:
+    try:
+        index, distance = signals["neighbors"]
+    except Missing as why:
+        raise Missing(f"{why}; or look for no paraphrases: duplicates.sft.paraphrases = false") from None
+    for i in map(int, train):
+        for j, far in zip(index[i].tolist(), distance[i].tolist(), strict=True):
+            if j < 0 or 1 - far < least:
+                break
+            if asks_alike(prompts[i], prompts[j]):
+                yield min(i, j), max(i, j), 1 - far
+
+
+def _system(row: Sequence[Turn] | None) -> str:
+    return "\n".join(" ".join((t["content"] or "").split()) for t in row or () if t["role"] == "system")

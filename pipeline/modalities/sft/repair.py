@@ -1,0 +1,65 @@
+"""Repair a conversation: broken Unicode, stray whitespace, template tokens at a turn's ends, roles' names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.modalities.sft.options import SftClean
+from pipeline.modalities.sft.template import strip_ends
+from pipeline.modalities.sft.turns import role_of
+from pipeline.modalities.text.options import TextClean
+from pipeline.modalities.text.repair import repair as repair_text
+
+_UNICODE = TextClean(unicode=True, markup=False, whitespace=False)
+
+
+def repair(cell: Any, options: SftClean) -> tuple[Any, list[str]]:
+    """Return the repaired turns and what was wrong, in words; the same cell and [] when nothing was.
+
+    Markup stays: it may be what was asked for. Idempotent. Cells that are no list of turns are left alone.
+
+    >>> turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello.<|im_end|>"}]
+    >>> repair(turns, SftClean())[1]
+    ['turn 2: template token <|im_end|>']
+    """
+    if not isinstance(cell, list):
+        return cell, []
+    out, reasons = [], []
+    for k, turn in enumerate(cell, 1):
+        role, wrong = turn["role"], []
+        content = turn["content"] or ""
+        known = role_of(role)
+        if options.roles and known and known != role:
+            role, wrong = known, [f"role {turn['role']!r}"]
+        content, found = _repaired(content, options)
+        reasons += [f"turn {k}: {what}" for what in (*wrong, *found)]
+        out.append({"role": role, "content": content})
+    return (out, reasons) if reasons else (cell, [])
+
+
+def _repaired(text: str, options: SftClean) -> tuple[str, list[str]]:
+    """Return a turn's text after passes that run until nothing changes, because tokens hide whitespace."""
+    reasons: list[str] = []
+    for _ in range(8):
+        before = text
+        if options.unicode:
+            text, found = repair_text(text, _UNICODE)
+            reasons += found
+        if options.whitespace and (stripped := _tidy(text)) != text:
+            text = stripped
+            reasons.append("whitespace")
+        if options.template_tokens:
+            text, tokens = strip_ends(text)
+            reasons += [f"template token {token}" for token in tokens]
+        if text == before:
+            break
+    return text, list(dict.fromkeys(reasons))
+
+
+def _tidy(text: str) -> str:
+    """Return the text with plain line ends, no blanks at their ends, no outer blank lines.
+
+    Runs of spaces and indentation inside stay: they mean something in code and tables.
+    """
+    lines = [line.rstrip(" \t") for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return "\n".join(lines).strip("\n").strip()

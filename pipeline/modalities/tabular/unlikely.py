@@ -1,0 +1,64 @@
+"""Cells that the rest of their row makes unlikely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pipeline.modalities import CellFinding
+from pipeline.modalities.tabular import predicted
+from pipeline.modalities.tabular.options import TabularCells
+from pipeline.modalities.tabular.table import Table, features
+
+_ALMOST_SURE = 0.99  # probability of another value from which a model's word is proposed
+_BEYOND_PRIOR = 0.05  # of what was open before the row was looked at that may still be
+_FEW = 20  # distinct whole numbers that are judged like words
+
+
+def unlikely(table: Table, options: TabularCells, outside: set[tuple[int, str]]) -> Iterator[CellFinding]:
+    """Compare cells with predictions from the rest of their row, numbers that are out left aside."""
+    known = features(table, outside)
+    ranks = known[table.is_train].argsort(axis=0, kind="stable").argsort(axis=0).astype(float)
+    for k, name in enumerate(table.names):
+        others = known[:, predicted.nearest_columns(ranks, k)]
+        if not others.shape[1]:
+            return
+        learnt = table.state["numbers"].get(name)
+        times = np.bincount(table.codes[table.is_train & (table.codes[:, k] >= 0), k], minlength=1)
+        if learnt is None or len(times) <= _FEW:
+            if 1 < (times >= 2).sum() <= predicted.MOST_CLASSES:
+                yield from _unlikely_words(
+                    table, k, predicted.likelihood(table.codes[:, k], others, table.is_train), options
+                )
+        else:
+            values = table.values[name].copy()
+            values[[i for i, column in outside if column == name]] = np.nan
+            z, guess = predicted.residual(values, others, table.is_train)
+            for i in map(int, np.flatnonzero(z > options.far)):
+                because = (
+                    f"{values[i]:g}, where the rest of the row says {guess[i]:.4g}: "
+                    f"{z[i]:.0f} robust deviations, beyond {options.far:g}"
+                )
+                yield CellFinding(i, name, round(0.5 ** (z[i] / options.far), 4), because, None, False)
+
+
+def _unlikely_words(
+    table: Table, k: int, said: predicted.Likelihood, options: TabularCells
+) -> Iterator[CellFinding]:
+    name, codes = table.names[k], table.codes[:, k]
+    times = np.bincount(codes[table.is_train & (codes >= 0)], minlength=codes.max(initial=0) + 2)
+    prior = times / max(int(table.is_train.sum()), 1)
+    usual = np.where(said.code >= 0, prior[said.code], 1.0)
+    told = (1 - said.best) < _BEYOND_PRIOR * (1 - usual)  # that the other value is likely is due to the row
+    told &= said.given < _BEYOND_PRIOR * np.maximum(prior[codes], 2 * options.unlikely)
+    for i in map(int, np.flatnonzero((said.given < options.unlikely) & (said.best > options.likely) & told)):
+        cell, value = table.raw[name][table.codes[i, k]], table.raw[name][said.code[i]]
+        because = (
+            f"{cell!r} has probability {said.given[i]:.2g} given the rest of the row, "
+            f"{value!r} {said.best[i]:.2f}"
+        )
+        sure = said.best[i] >= _ALMOST_SURE
+        yield CellFinding(
+            i, name, round(float(said.given[i]), 4), because, value if sure else None, bool(sure)
+        )
