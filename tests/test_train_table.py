@@ -98,7 +98,7 @@ def test_a_weight_of_two_is_the_row_twice(tmp_path):
     new = settings("full", model=str(tmp_path / "still"), epochs=1)
     first = fit(table(rows), new, Engine(), 0, tmp_path / "first")
     assert json.loads((first.folder / "config.json").read_text())["hidden"] == 32
-    training = settings("full", model=str(first.folder), batch_rows=256, epochs=3)  # its columns' state is kept
+    training = settings("full", model=str(first.folder), batch_rows=256, epochs=3)  # keeps its columns' state
     held = table(rows)
     one, two, plain = (fit(table(given), training, Engine(), 0, tmp_path / name).predict(held, Engine())
                        for name, given in (("a", heavy), ("b", twice), ("c", rows)))  # fmt: skip
