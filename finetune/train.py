@@ -122,8 +122,8 @@ def fit(
     """
     if generates(data):
         return fit_generator(data, training, engine, seed, folder)
-    training = resolved(training, data.modality)
     train, classes = train_rows(data)
+    training = resolved(training, data.modality, train.n_rows)
     t = train_targets(train, classes, training)
     folder.mkdir(parents=True, exist_ok=True)
     history: list[dict[str, float]] = []

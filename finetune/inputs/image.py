@@ -89,11 +89,13 @@ class ImageInputs:
     """ResNet, ViT, MobileNet, ConvNeXT and their like from a folder or the Hub; EfficientNet-Lite0."""
 
     default_model = efficientnet.NAME
-    epochs = 5
-    batch_rows = 32
     rates = {"partial": 1e-3, "full": 3e-4}  # noqa: RUF012 - read only
     methods = ("partial", "full")
     foreign = frozenset({"max_tokens"})
+
+    def sizes(self, n_rows: int) -> tuple[int, int]:
+        """Return 5 epochs and batches of 32."""
+        return 5, 32
 
     def open_model(
         self, training: Training, names: Sequence[str], train: Dataset

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 PREPROCESS = "preprocess.json"
+STEPS = 1_000
 
 
 class TableReader:
@@ -69,11 +70,18 @@ class TableInputs:
     """TabM, new, or going on from a folder that Assay saved."""
 
     default_model = tabm.NAME
-    epochs = 12
-    batch_rows = 256
     rates = {"full": 3e-3}  # noqa: RUF012 - read only
     methods = ("full",)
     foreign = frozenset({"max_tokens", "augmentation", "batch_norm"})
+
+    def sizes(self, n_rows: int) -> tuple[int, int]:
+        """Return sizes that make about 1,000 steps, in batches of 16 to 256 rows, 12 to 100 epochs.
+
+        >>> INPUTS.sizes(120), INPUTS.sizes(20_000)
+        ((100, 16), (13, 256))
+        """
+        batch_rows = min(256, max(16, n_rows // 16))
+        return min(100, max(12, round(STEPS * batch_rows / max(n_rows, 1)))), batch_rows
 
     def open_model(
         self, training: Training, names: Sequence[str], train: Dataset
