@@ -51,8 +51,8 @@ def trainings() -> dict[str, tuple[Training, int]]:
     return {
         "efficientnet-lite0, probe": (Training(method="probe"), 1),
         "efficientnet-lite0, partial": (Training(method="partial"), 3),
-        "efficientnet-lite0, full": (Training(method="full"), 1),
         "mobilenet_v2, partial": (Training(method="partial", model=mobilenet), 3),
+        "efficientnet-lite0, full": (Training(method="full"), 1),
         "mobilenet_v2, full": (Training(method="full", model=mobilenet), 1),
     }
 
@@ -91,12 +91,12 @@ def main() -> None:
     data = photos()
     counts = {name: int((data.splits == name).sum()) for name in ("train", "test")}
     found: dict[str, list[dict[str, object]]] = {}
+    facts = about_this_run("python benchmarks/transfer.py") | {"rows": counts, "methods": found}
     for name, (training, n_seeds) in trainings().items():
         for seed in range(n_seeds):
             found.setdefault(name, []).append(measured(data, training, seed))
             print(name, found[name][-1], file=sys.stderr, flush=True)
-    facts = about_this_run("python benchmarks/transfer.py") | {"rows": counts, "methods": found}
-    JSON.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
+        JSON.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
