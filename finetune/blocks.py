@@ -89,14 +89,21 @@ def without_units(units: Sequence[Unit]) -> Iterator[None]:
     import torch
 
     class Passed(torch.nn.Module):
-        """Gives back what it is handed."""
+        """Gives back what it is handed. Asked for anything else, it answers for the part it stands in for."""
+
+        def __init__(self, part: torch.nn.Module) -> None:
+            super().__init__()
+            self.__dict__["part"] = part  # not a module of this one: its weights are out
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.__dict__["part"], name)
 
         def forward(self, given: Any, *_: Any, **__: Any) -> Any:
             return given
 
     try:
         for unit in units:
-            unit.parent._modules[unit.name] = Passed()
+            unit.parent._modules[unit.name] = Passed(unit.module)
         yield
     finally:
         for unit in units:

@@ -31,7 +31,7 @@ FIELDS = ("value", "feature_idx", "num_threshold", "missing_go_to_left", "left",
 class Boosted:
     """Trees as arrays over all their nodes, `first` (trees,) the place of each root; see `from_scikit`.
 
-    A tree adds its leaf's `value` to the logit of class `tree_class`; with two classes only the second has one.
+    A tree adds its leaf's `value` to the logit of class `tree_class`; of two classes only the second has one.
     """
 
     state: dict[str, Any]
@@ -61,7 +61,8 @@ class Boosted:
         while len(rows):
             at = node[rows]
             cells = x[rows, t["feature_idx"][at]]
-            left = np.where(t["is_categorical"][at] == 1, self._in_set(cells, at), cells <= t["num_threshold"][at])
+            below = cells <= t["num_threshold"][at]
+            left = np.where(t["is_categorical"][at] == 1, self._in_set(cells, at), below)
             left = np.where(np.isnan(cells), t["missing_go_to_left"][at] == 1, left)
             node[rows] = root + np.where(left, t["left"][at], t["right"][at])
             rows = rows[t["is_leaf"][node[rows]] == 0]
@@ -89,17 +90,18 @@ class Boosted:
 
 
 def fit(
-    train: Dataset, targets: np.ndarray, held: Dataset, held_targets: np.ndarray, training: Training, seed: int
+    train: Dataset, targets: np.ndarray, held: Dataset, held_targets: np.ndarray, training: Training,
+    seed: int,
 ) -> Boosted:
     """Boost trees on `train` with targets (n, K); held rows, if there are any, say how many trees are kept.
 
     A row with several classes stands there once for each, with its share as weight.
-    Raises `NotApplicable` for rows that are no table. Ke et al., NeurIPS 2017 (LightGBM), as scikit-learn has it.
+    Raises `NotApplicable` for rows that are no table. Ke et al., NeurIPS 2017 (LightGBM), in scikit-learn.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     if train.modality != "tabular":
-        raise NotApplicable(f"method boosting is for tables, this dataset is {train.modality}; use probe or full")
+        raise NotApplicable(f"method boosting is for tables, this dataset is {train.modality}; use full")
     state = fit_columns(train.content)
     state["categories"] = {k: v[:MOST_CATEGORIES] for k, v in state["categories"].items()}
     x, is_category = matrix(train.content, state)
@@ -130,7 +132,7 @@ def load(folder: Path, n_classes: int) -> Boosted:
 
 
 def matrix(content: pa.Table, state: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n, d) float64, categories first as places from 0, NaN where missing or unknown; and which are."""
+    """Return (n, d) float64, categories first as places from 0, NaN where unknown; and which they are."""
     found = arrays(content, state)
     places = np.where(found.categories > 0, found.categories - 1, np.nan)
     is_category = np.r_[np.ones(places.shape[1], bool), np.zeros(found.numbers.shape[1], bool)]
@@ -142,7 +144,7 @@ def from_scikit(model: Any, n_rounds: int | None = None) -> dict[str, np.ndarray
     trees = [(k, tree) for of_round in model._predictors[:n_rounds] for k, tree in enumerate(of_round)]
     sizes = np.array([len(tree.nodes) for _, tree in trees], np.int64)
     nodes = np.concatenate([tree.nodes for _, tree in trees])
-    out = {name: np.ascontiguousarray(nodes[name]).astype(_plain(nodes[name])) for name in FIELDS}
+    out: dict[str, np.ndarray] = {name: nodes[name].astype(_plain(nodes[name])) for name in FIELDS}
     sets = [np.asarray(tree.raw_left_cat_bitsets, np.uint32).reshape(-1, 8) for _, tree in trees]
     before = np.repeat(np.cumsum([0, *(len(s) for s in sets[:-1])]), sizes)
     out["bitset_idx"] = (out["bitset_idx"] + np.where(out["is_categorical"] == 1, before, 0)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Pictures as a network takes them: decoded when they are needed, kept as bytes of pixels while room lasts."""
+"""Pictures as a network takes them: decoded when they are needed, their pixels kept while room lasts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from finetune.inputs import Item
 from pipeline.dataset import Dataset
-from pipeline.stage import Missing, NotApplicable
+from pipeline.modalities.image.decode import Unreadable, decode
+from pipeline.stage import NotApplicable
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,7 @@ class Pictures:
         self.shift = np.asarray(np.asarray(mean) / np.asarray(std), np.float32)
 
     def batch(self, items: list[Item]) -> torch.Tensor:
-        """Return pixels (b, 3, height, width) float32, channels last in memory: convolutions are faster so."""
+        """Return pixels (b, 3, height, width) float32, channels last in memory: convolutions like that."""
         import torch
 
         pixels = np.stack([self._varied(item) for item in items])  # (b, height, width, 3)
@@ -82,18 +83,9 @@ def decoded(body: bytes | None, row_id: str) -> np.ndarray:
     Raises `ValueError` naming the row when there is none or it cannot be read.
     """
     try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise Missing(f"images need {error.name}: pip install 'assay[image]'") from None
-    import io
-
-    if not body:
-        raise ValueError(f"row {row_id!r}: no image to train on or predict; drop the row (assay quality)")
-    try:
-        with Image.open(io.BytesIO(body)) as picture:
-            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"row {row_id!r}: the image cannot be read ({error}); drop the row") from None
+        return decode(body or b"")
+    except Unreadable as error:
+        raise ValueError(f"row {row_id!r} has no picture to read: {error}; drop the row") from None
 
 
 def _crop(pixels: np.ndarray, share: float, down: float, right: float) -> np.ndarray:

@@ -14,6 +14,7 @@ from finetune.features import features
 from finetune.linear import fit_linear, softmax
 from finetune.settings import Training
 from pipeline.dataset import Dataset
+from pipeline.modalities import modality
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable
 
@@ -33,6 +34,7 @@ class Probe:
     state: dict[str, Any]
     embeddings: dict[str, Any]
     given: bool
+    encoder: str  # its name where the settings give none
     folder: Path | None = None
 
     def predict(self, data: Dataset, engine: Engine) -> np.ndarray:
@@ -60,11 +62,12 @@ class Probe:
             },
             folder / HEAD,
         )
-        facts = {"state": self.state, "embeddings": self.embeddings, "given": self.given}
+        facts = {"state": self.state, "embeddings": self.embeddings, "given": self.given,
+                 "encoder": self.encoder}  # fmt: skip
         (folder / PREPROCESS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
         if self.given:
             return "given embeddings"
-        name = str(self.embeddings.get("encoder") or "minilm")
+        name = str(self.embeddings.get("encoder") or self.encoder)
         source = encoder_folder(name) if "encoder" in self.embeddings else None
         if source is not None and source.resolve() != (folder / ENCODER).resolve():
             shutil.copytree(
@@ -79,7 +82,7 @@ class Probe:
         """Return the embedding settings, with the saved copy of the encoder where its source is gone."""
         name = self.embeddings.get("encoder")
         copy = None if self.folder is None else self.folder / ENCODER
-        if copy is not None and copy.is_dir() and encoder_folder(str(name or "minilm")) is None:
+        if copy is not None and copy.is_dir() and encoder_folder(str(name or self.encoder)) is None:
             return {**self.embeddings, "encoder": str(copy)}
         return self.embeddings
 
@@ -93,6 +96,7 @@ def fit(train: Dataset, data: Dataset, targets: np.ndarray, training: Training, 
         dict(signals.state),
         embedding_settings(engine),
         signals.origins.get("embeddings", "computed") != "computed",
+        next(iter(modality(data.modality).encoders), ""),
     )
 
 
@@ -120,7 +124,7 @@ def load(folder: Path) -> Probe:
     head = load_file(folder / HEAD)
     facts = json.loads((folder / PREPROCESS).read_text("utf-8"))
     coefficients = np.hstack([head["weight"], head["bias"][:, None]])
-    return Probe(coefficients, facts["state"], facts["embeddings"], facts["given"], folder)
+    return Probe(coefficients, facts["state"], facts["embeddings"], facts["given"], facts["encoder"], folder)
 
 
 def encoder_folder(name: str) -> Path | None:

@@ -56,8 +56,8 @@ class Training(BaseModel, frozen=True, extra="forbid"):
     method: Method = "probe"
     model: str | None = Field(None, min_length=1, description="none: minilm, efficientnet-lite0 or tabm")
     max_tokens: int = Field(128, ge=8, description="longer texts are cut here")
-    epochs: int | None = Field(None, ge=1, description="none: 3 for text, 5 for images, 20 for tables")
-    batch_rows: int | None = Field(None, ge=1, description="none: 32, for tables 256")
+    epochs: int | None = Field(None, ge=1, description="none: 3 for text, 5 for images, 12 to 100 for tables")
+    batch_rows: int | None = Field(None, ge=1, description="none: 32, for tables 16 to 256")
     gradient_accumulation: int = Field(1, ge=1, description="batches in one step of the optimiser")
     learning_rate: float | None = Field(
         None, gt=0, description="peak; none: 5e-5 full, 3e-4 partial, 2e-4 lora; images, tables, tiny: more"

@@ -1,4 +1,4 @@
-"""Rows of a table as numbers and places: fitted on train rows, kept as `preprocess.json` beside the weights."""
+"""Rows of a table as numbers and places. What is learnt on train rows is kept as `preprocess.json`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Arrays(NamedTuple):
 
 
 def fit_columns(content: pa.Table) -> dict[str, Any]:
-    """Learn from train rows: {"numbers": {column: {"median", "spread", "edges"}}, "categories": {column: [...]}}.
+    """Learn {"numbers": {column: {"median", "spread", "edges"}}, "categories": {column: [...]}} of rows.
 
     `edges` are quantiles of the standardised numbers and of the different ones, each once. Categories are
     sorted; "" is a missing one.
@@ -58,7 +58,7 @@ def arrays(content: pa.Table, state: Mapping[str, Any]) -> Arrays:
 
 
 def bins(state: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Return lower edge and width of each column's bins, (columns, most bins) float32; inf where there is none."""
+    """Return lower edge and width of each column's bins, (columns, most bins) float32; inf for no bin."""
     edges = [np.asarray(learnt["edges"]) for _, learnt in sorted(state["numbers"].items())]
     most = max([1, *(len(e) - 1 for e in edges)])
     low = np.zeros((len(edges), most), np.float32)

@@ -122,8 +122,8 @@ def fit(
     """
     if generates(data):
         return fit_generator(data, training, engine, seed, folder)
-    training = resolved(training, data.modality)
     train, classes = train_rows(data)
+    training = resolved(training, data.modality, train.n_rows)
     t = train_targets(train, classes, training)
     folder.mkdir(parents=True, exist_ok=True)
     history: list[dict[str, float]] = []
@@ -137,7 +137,8 @@ def fit(
         known = targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows))
         model, history = _trained(Part(train, t), Part(held, known), classes, training, seed, folder)
     about = {
-        "fingerprint": data.fingerprint, "modality": data.modality, "method": training.method, "model": model, "seed": seed,
+        "fingerprint": data.fingerprint, "modality": data.modality, "method": training.method,
+        "model": model, "seed": seed,
         "training": training.model_dump(mode="json"), "classes": json.loads(labels.label_key(list(classes))),
         "rows": {"train": train.n_rows, "made": sum(bool(p) for p in train.parents),
                  "weight": round(float(train.weights.sum()), 6)},

@@ -61,7 +61,7 @@ class Reader(Protocol):
         ...
 
     def freeze(self, model: Any, training: Training) -> int:
-        """Freeze what the settings do not train, and keep it as it is; returns the number of frozen layers."""
+        """Freeze what the settings do not train, and keep it as it is; returns how many layers are frozen."""
         ...
 
     def shortcut(
@@ -79,11 +79,13 @@ class Inputs(Protocol):
     """One modality: what is trained by default and how, and how networks and rows are opened."""
 
     default_model: str
-    epochs: int
-    batch_rows: int
     rates: dict[str, float]  # method -> peak learning rate
     methods: tuple[str, ...]
     foreign: frozenset[str]  # settings that other modalities read
+
+    def sizes(self, n_rows: int) -> tuple[int, int]:
+        """Return epochs and rows of a batch where none are set, for so many train rows."""
+        ...
 
     def open_model(self, training: Training, names: Sequence[str], train: Dataset) -> tuple[Any, Reader]:
         """Return the network to train, with a head for these classes, and what reads its rows."""
@@ -115,8 +117,10 @@ def trainable() -> tuple[str, ...]:
     return tuple(sorted(info.name for info in pkgutil.iter_modules(__path__)))
 
 
-def resolved(training: Training, modality: str) -> Training:
+def resolved(training: Training, modality: str, n_rows: int = 0) -> Training:
     """Return the settings with the modality's own model, epochs, batch and rate where none is set.
+
+    n_rows : train rows, which the sizes for tables depend on.
 
     Raises `NotApplicable` for a method that the modality does not have.
 
@@ -130,8 +134,9 @@ def resolved(training: Training, modality: str) -> Training:
         raise NotApplicable(
             f"method {training.method!r} is not for {modality} rows; use probe, {', '.join(known.methods)}"
         )
+    epochs, batch_rows = known.sizes(n_rows)
     own: dict[str, Any] = {
-        "model": known.default_model, "epochs": known.epochs, "batch_rows": known.batch_rows,
+        "model": known.default_model, "epochs": epochs, "batch_rows": batch_rows,
         "learning_rate": known.rates[training.method],
     }  # fmt: skip
     return training.model_copy(update={k: v for k, v in own.items() if getattr(training, k) is None})

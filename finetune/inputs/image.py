@@ -89,11 +89,13 @@ class ImageInputs:
     """ResNet, ViT, MobileNet, ConvNeXT and their like from a folder or the Hub; EfficientNet-Lite0."""
 
     default_model = efficientnet.NAME
-    epochs = 5
-    batch_rows = 32
     rates = {"partial": 1e-3, "full": 3e-4}  # noqa: RUF012 - read only
     methods = ("partial", "full")
     foreign = frozenset({"max_tokens"})
+
+    def sizes(self, n_rows: int) -> tuple[int, int]:
+        """Return 5 epochs and batches of 32."""
+        return 5, 32
 
     def open_model(
         self, training: Training, names: Sequence[str], train: Dataset
@@ -131,16 +133,18 @@ class ImageInputs:
 
 def _processor(name: str, config: Any) -> Any:
     """Return a model's image processor; its architecture's own where the folder has none."""
-    from transformers import AutoImageProcessor
-    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+    import transformers
+    from transformers.models.auto import image_processing_auto
 
+    hf: Any = transformers  # its functions have no types
+    of_types: Any = image_processing_auto
     try:
-        return AutoImageProcessor.from_pretrained(name, use_fast=False)
+        return hf.AutoImageProcessor.from_pretrained(name)
     except (OSError, ValueError, ImportError) as error:
         if (Path(name) / PROCESSOR).is_file():
             kind = json.loads((Path(name) / PROCESSOR).read_text("utf-8")).get("image_processor_type")
-            raise ValueError(f"model {name!r}: its image processor {kind} cannot be loaded ({error})") from None
-        known = IMAGE_PROCESSOR_MAPPING_NAMES.get(config.model_type)
+            raise ValueError(f"model {name!r}: cannot load its image processor {kind} ({error})") from None
+        known = of_types.IMAGE_PROCESSOR_MAPPING_NAMES.get(config.model_type)
         if not known:
             raise ValueError(f"model {name!r}: no {PROCESSOR} says how it reads images") from None
     names = list(known.values()) if isinstance(known, dict) else [n for n in known if n]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 PREPROCESS = "preprocess.json"
+STEPS = 1_000
 
 
 class TableReader:
@@ -69,19 +70,26 @@ class TableInputs:
     """TabM, new, or going on from a folder that Assay saved."""
 
     default_model = tabm.NAME
-    epochs = 20
-    batch_rows = 256
-    rates = {"full": 2e-3}  # noqa: RUF012 - read only
+    rates = {"full": 3e-3}  # noqa: RUF012 - read only
     methods = ("full",)
     foreign = frozenset({"max_tokens", "augmentation", "batch_norm"})
+
+    def sizes(self, n_rows: int) -> tuple[int, int]:
+        """Return sizes that make about 1,000 steps, in batches of 16 to 256 rows, 12 to 100 epochs.
+
+        >>> INPUTS.sizes(120), INPUTS.sizes(20_000)
+        ((100, 16), (13, 256))
+        """
+        batch_rows = min(256, max(16, n_rows // 16))
+        return min(100, max(12, round(STEPS * batch_rows / max(n_rows, 1)))), batch_rows
 
     def open_model(
         self, training: Training, names: Sequence[str], train: Dataset
     ) -> tuple[Any, TableReader]:
         """Return a network for these classes.
 
-        A folder with `preprocess.json` gives its weights (the head's only for as many classes) and columns; one
-        with a `config.json` alone gives its sizes. Raises `ValueError` for any other model.
+        A folder with `preprocess.json` gives its weights (the head's only for as many classes) and columns;
+        one with a `config.json` alone gives its sizes. Raises `ValueError` for any other model.
         """
         head = {"id2label": dict(enumerate(names)), "label2id": {n: i for i, n in enumerate(names)}}
         folder = Path(training.model or tabm.NAME)
@@ -121,7 +129,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         found = {}
     if found.get("model_type") != tabm.MODEL_TYPE:
-        raise ValueError(f"model {str(folder)!r} is not for tables: they take {tabm.NAME!r} or a folder of it")
+        raise ValueError(f"model {str(folder)!r} is not for tables, which take {tabm.NAME!r} or its folder")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Texts: token lists of any encoder with a sequence classification head; BERT-like ones with cached states."""
+"""Texts: token lists for any encoder with a classification head; BERT-like ones with cached states."""
 
 from __future__ import annotations
 
@@ -78,11 +78,13 @@ class TextInputs:
     """Any `AutoModelForSequenceClassification`."""
 
     default_model = "minilm"
-    epochs = 3
-    batch_rows = 32
     rates = {"partial": 3e-4, "full": 5e-5}  # noqa: RUF012 - read only
     methods = ("partial", "full")
     foreign = frozenset({"augmentation", "batch_norm"})
+
+    def sizes(self, n_rows: int) -> tuple[int, int]:
+        """Return 3 epochs and batches of 32."""
+        return 3, 32
 
     def open_model(
         self, training: Training, names: Sequence[str], train: Dataset

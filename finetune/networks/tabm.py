@@ -10,6 +10,7 @@ of their probabilities: an ensemble for the price of one (Gorishniy, Kotelnikov 
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ MODEL_TYPE = "assay_tabm"
 
 
 @cache
-def classes() -> tuple[Any, Any]:
+def classes() -> tuple[Any, Any]:  # noqa: C901 - two classes, made where torch is
     """Return the configuration's and the network's class."""
     import torch
-    from transformers import PreTrainedConfig, PreTrainedModel
+    import transformers
     from transformers.modeling_outputs import SequenceClassifierOutput
 
-    class TabmConfig(PreTrainedConfig):
+    hf: Any = transformers  # its classes have no types
+
+    class TabmConfig(hf.PreTrainedConfig):
         """Sizes. numbers : columns of numbers. bins : of the widest. categories : values of each column."""
 
         model_type = MODEL_TYPE
@@ -40,12 +43,14 @@ def classes() -> tuple[Any, Any]:
             self.embedding, self.dropout = embedding, dropout
             super().__init__(**more)
 
-    class Tabm(PreTrainedModel):
+    class Tabm(hf.PreTrainedModel):
         """`numbers` (b, columns) float32 with NaN where missing, `categories` (b, columns) int64."""
 
         config_class = TabmConfig
         base_model_prefix = "network"
         main_input_name = "numbers"
+        low: Any  # (columns, bins)
+        width: Any
 
         def __init__(self, config: Any) -> None:
             super().__init__(config)
@@ -59,7 +64,7 @@ def classes() -> tuple[Any, Any]:
             self.scales = torch.nn.Parameter(torch.ones(c.members, max(entering, 1)))
             sizes = [max(entering, 1), *[c.hidden] * c.depth]
             self.layers = torch.nn.ModuleList(
-                [torch.nn.Linear(one, two) for one, two in zip(sizes, sizes[1:], strict=False)]
+                [torch.nn.Linear(one, two) for one, two in pairwise(sizes)]
             )
             self.dropout = torch.nn.Dropout(c.dropout)
             self.head = torch.nn.Parameter(torch.zeros(c.members, sizes[-1], c.num_labels))
@@ -81,7 +86,7 @@ def classes() -> tuple[Any, Any]:
         def forward(
             self, numbers: torch.Tensor, categories: torch.Tensor, **_: Any
         ) -> SequenceClassifierOutput:
-            """In training `logits` are (b, members, K), one answer each; else (b, K), log mean probability."""
+            """Give `logits` (b, members, K) in training, one answer each; else (b, K), of the mean."""
             x = self._entering(numbers, categories)[:, None, :] * self.scales  # (b, members, entering)
             for layer in self.layers:
                 x = self.dropout(torch.relu(layer(x)))
