@@ -17,34 +17,40 @@ _FEW = 20  # distinct whole numbers that are judged like words
 
 
 def unlikely(table: Table, options: TabularCells, outside: set[tuple[int, str]]) -> Iterator[CellFinding]:
-    """Compare cells with predictions from the rest of their row, numbers that are out left aside."""
+    """Compare cells with predictions from the rest of their row.
+
+    A row with a cell that is known to be wrong, `outside`, is not judged and teaches nothing: what it predicts is wrong too. Of
+    the numbers of a row that are far from their prediction the farthest is named, since it misleads the rest.
+    """
     known = features(table, outside)
     ranks = known[table.is_train].argsort(axis=0, kind="stable").argsort(axis=0).astype(float)
+    judged = np.ones(len(known), bool)
+    judged[[row for row, _ in outside]] = False
+    farthest: dict[int, tuple[float, CellFinding]] = {}
     for k, name in enumerate(table.names):
         others = known[:, predicted.nearest_columns(ranks, k)]
         if not others.shape[1]:
             return
-        learnt = table.state["numbers"].get(name)
-        times = np.bincount(table.codes[table.is_train & (table.codes[:, k] >= 0), k], minlength=1)
-        if learnt is None or len(times) <= _FEW:
+        codes = table.codes[:, k]
+        times = np.bincount(codes[table.is_train & (codes >= 0)], minlength=1)
+        if name not in table.state["numbers"] or len(times) <= _FEW:
             if 1 < (times >= 2).sum() <= predicted.MOST_CLASSES:
-                yield from _unlikely_words(
-                    table, k, predicted.likelihood(table.codes[:, k], others, table.is_train), options
-                )
-        else:
-            values = table.values[name].copy()
-            values[[i for i, column in outside if column == name]] = np.nan
-            z, guess = predicted.residual(values, others, table.is_train)
-            for i in map(int, np.flatnonzero(z > options.far)):
-                because = (
-                    f"{values[i]:g}, where the rest of the row says {guess[i]:.4g}: "
-                    f"{z[i]:.0f} robust deviations, beyond {options.far:g}"
-                )
-                yield CellFinding(i, name, round(0.5 ** (z[i] / options.far), 4), because, None, False)
+                said = predicted.likelihood(np.where(judged, codes, -1), others, table.is_train)
+                yield from _unlikely_words(table, k, said, judged, options)
+            continue
+        z, guess = predicted.residual(np.where(judged, table.values[name], np.nan), others, table.is_train)
+        for i in map(int, np.flatnonzero((z > options.far) & judged)):
+            because = (
+                f"{table.values[name][i]:g}, where the rest of the row says {guess[i]:.4g}: "
+                f"{z[i]:.0f} robust deviations, beyond {options.far:g}"
+            )
+            one = CellFinding(i, name, round(0.5 ** (z[i] / options.far), 4), because, None, False)
+            farthest[i] = max(farthest.get(i, (0.0, one)), (float(z[i]), one), key=lambda pair: pair[0])
+    yield from (one for _, one in farthest.values())
 
 
 def _unlikely_words(
-    table: Table, k: int, said: predicted.Likelihood, options: TabularCells
+    table: Table, k: int, said: predicted.Likelihood, judged: np.ndarray, options: TabularCells
 ) -> Iterator[CellFinding]:
     name, codes = table.names[k], table.codes[:, k]
     times = np.bincount(codes[table.is_train & (codes >= 0)], minlength=codes.max(initial=0) + 2)
@@ -52,7 +58,9 @@ def _unlikely_words(
     usual = np.where(said.code >= 0, prior[said.code], 1.0)
     told = (1 - said.best) < _BEYOND_PRIOR * (1 - usual)  # that the other value is likely is due to the row
     told &= said.given < _BEYOND_PRIOR * np.maximum(prior[codes], 2 * options.unlikely)
-    for i in map(int, np.flatnonzero((said.given < options.unlikely) & (said.best > options.likely) & told)):
+    for i in map(
+        int, np.flatnonzero((said.given < options.unlikely) & (said.best > options.likely) & told & judged)
+    ):
         cell, value = table.raw[name][table.codes[i, k]], table.raw[name][said.code[i]]
         because = (
             f"{cell!r} has probability {said.given[i]:.2g} given the rest of the row, "
