@@ -157,7 +157,7 @@ def _lone_numbers(table: Table, far: float) -> Iterator[CellFinding]:
         known = values[table.is_train & ~np.isnan(values)]
         if len(known) < 20:
             continue
-        z = np.abs(values - learnt["median"]) / _width(known, learnt["spread"])
+        plain = z = np.abs(values - learnt["median"]) / _width(known, learnt["spread"])
         if (known > 0).mean() > 0.98:
             positive = np.log(known[known > 0])
             logs = np.log(np.where(values > 0, values, np.nan)) - np.median(positive)
@@ -165,7 +165,7 @@ def _lone_numbers(table: Table, far: float) -> Iterator[CellFinding]:
         distinct, times = np.unique(known, return_counts=True)
         where = np.minimum(np.searchsorted(distinct, values), len(distinct) - 1)
         common = (distinct[where] == values) & (times[where] > max(_LONE_ROWS, _LONE_SHARE * len(known)))
-        common &= z <= _ABSURD * far
+        common &= plain <= _ABSURD * far
         for i in map(int, np.flatnonzero((z > far) & ~common)):
             because = (
                 f"{values[i]:g} is {z[i]:.0f} robust deviations from the column's median "

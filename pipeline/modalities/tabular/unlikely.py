@@ -19,8 +19,9 @@ _FEW = 20  # distinct whole numbers that are judged like words
 def unlikely(table: Table, options: TabularCells, outside: set[tuple[int, str]]) -> Iterator[CellFinding]:
     """Compare cells with predictions from the rest of their row.
 
-    A row with a cell that is known to be wrong, `outside`, is not judged and teaches nothing: what it predicts is wrong too. Of
-    the numbers of a row that are far from their prediction the farthest is named, since it misleads the rest.
+    A row with a cell that is known to be wrong, `outside`, is not judged and teaches nothing: what it
+    predicts is wrong too. Of the numbers of a row that are far from their prediction the farthest is named,
+    since it misleads the rest.
     """
     known = features(table, outside)
     ranks = known[table.is_train].argsort(axis=0, kind="stable").argsort(axis=0).astype(float)
