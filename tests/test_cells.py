@@ -68,12 +68,20 @@ def test_two_values_in_one_cell_are_parted():
 
 
 @pytest.mark.parametrize("row", [6, 7])
-def test_a_number_a_thousand_times_too_large_is_flagged_and_its_neighbours_are_not(row):
+def test_a_number_a_thousand_times_too_large_gets_its_point_back_and_its_neighbours_stay(row):
     cells = rows()
-    cells[row]["length"] *= 1000
+    right = cells[row]["length"]
+    cells[row]["length"] = 1000 * right
     edits = found(cells)
     assert list(edits) == [(f"{row:04d}", "length")]
-    assert next(iter(edits.values()))["action"] == "flag"
+    edit = next(iter(edits.values()))
+    assert edit["action"] == "set" and edit["value"] == pytest.approx(right)
+
+
+def test_a_number_that_no_place_for_the_point_explains_is_flagged():
+    cells = rows()
+    cells[7]["length"] = 4.4e6
+    assert [e["action"] for e in found(cells).values()] == ["flag"]
 
 
 def test_a_number_that_the_rest_of_its_row_does_not_allow_is_flagged():

@@ -249,7 +249,7 @@ class TestCleanOptions:
 
     @pytest.mark.parametrize(("options", "number", "word"), [
         ({"fill": "most_frequent", "fill_text": "most_frequent"}, 2.0, "a"),
-        ({"fill": "constant", "constant": 7.0, "fill_text": "constant", "constant_text": "none"}, 7.0, "none"),
+        ({"fill": "constant", "constant": 7.0, "fill_text": "constant", "constant_text": "o"}, 7.0, "o"),
         ({"fill": "mean"}, 2.625, None), ({"fill": "none"}, None, None)])
     def test_every_filling_writes_what_it_says(self, options, number, word):
         rows = {"row_id": list("abcde"), "x": [2.0, 2.0, 2.5, 4.0, None], "w": ["a", "a", "b", "c", None]}

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline.modalities import CellFinding
 from pipeline.modalities.tabular import predicted
+from pipeline.modalities.tabular.columns import is_number
+from pipeline.modalities.tabular.formats import as_text
 from pipeline.modalities.tabular.options import TabularCells
 from pipeline.modalities.tabular.table import Table, features
 
 _ALMOST_SURE = 0.99  # probability of another value from which a model's word is proposed
 _BEYOND_PRIOR = 0.05  # of what was open before the row was looked at that may still be
+_FACTORS = (1000.0, 100.0, 10.0, 0.1, 0.01, 0.001)  # by which a point or a unit may be off
+_AGREES = 3.0  # robust deviations within which a number is what the rest of its row says
 _FEW = 20  # distinct whole numbers that are judged like words
 
 
@@ -39,15 +45,43 @@ def unlikely(table: Table, options: TabularCells, outside: set[tuple[int, str]])
                 said = predicted.likelihood(np.where(judged, codes, -1), others, table.is_train)
                 yield from _unlikely_words(table, k, said, judged, options)
             continue
-        z, guess = predicted.residual(np.where(judged, table.values[name], np.nan), others, table.is_train)
+        values = table.values[name]
+        guess, deviation = predicted.prediction(np.where(judged, values, np.nan), others, table.is_train)
+        yield from _misplaced_points(table, name, guess, deviation, outside)
+        z = np.abs(values - guess) / deviation
         for i in map(int, np.flatnonzero((z > options.far) & judged)):
             because = (
-                f"{table.values[name][i]:g}, where the rest of the row says {guess[i]:.4g}: "
+                f"{values[i]:g}, where the rest of the row says {guess[i]:.4g}: "
                 f"{z[i]:.0f} robust deviations, beyond {options.far:g}"
             )
             one = CellFinding(i, name, round(0.5 ** (z[i] / options.far), 4), because, None, False)
             farthest[i] = max(farthest.get(i, (0.0, one)), (float(z[i]), one), key=lambda pair: pair[0])
     yield from (one for _, one in farthest.values())
+
+
+def _misplaced_points(
+    table: Table, name: str, guess: np.ndarray, deviation: np.ndarray, outside: set[tuple[int, str]]
+) -> Iterator[CellFinding]:
+    """Move the decimal point of a number that is out where one place for it gives what the row says."""
+    rows = Counter(row for row, _ in outside)
+    for i, column in sorted(outside):
+        value = table.values[name][i] if column == name else np.nan
+        if rows[i] > 1 or np.isnan(value):
+            continue
+        z = {factor: abs(value / factor - guess[i]) / deviation[i] for factor in _FACTORS}
+        best, second = sorted(z, key=lambda factor: z[factor])[:2]
+        if z[best] <= _AGREES and z[second] > _AGREES and np.isfinite(deviation[i]):
+            moved = float(f"{value / best:.12g}")
+            because = f"{value:g} is {best:g} times {moved:g}, and the rest of the row says {guess[i]:.4g}"
+            yield CellFinding(i, name, 0.01, because, _as_cell(table, name, moved), True)
+
+
+def _as_cell(table: Table, name: str, value: float) -> int | float | str:
+    """The number as its column holds cells."""
+    kind = table.content.schema.field(name).type
+    if not is_number(kind):
+        return as_text(value)
+    return round(value) if pa.types.is_integer(kind) else value
 
 
 def _unlikely_words(
