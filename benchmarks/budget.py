@@ -2,11 +2,11 @@
 
     ASSAY_TRUTH=... python benchmarks/budget.py        about 4 minutes on two cores
 
-For each set, budget and method: the stage drops the other train rows, the probe learns from what is left and is
-scored on the same test rows. Chance is drawn with SEEDS seeds; a method that depends on the seed too. The
-difference to stratified chance is over seeds: mean, and Student's 95 % interval of one draw's mean against it.
-Embeddings are MiniLM's at 64 tokens; clinc150 is cut to 40 train and 15 test rows a class to keep the CPU low.
-Nothing is chosen on these figures: the stage's default stays stratified chance, whatever wins.
+For each set, budget and method: the stage drops the other train rows, the probe learns from what is left and
+is scored on the same test rows. Chance is drawn with SEEDS seeds; a method that depends on the seed too. The
+difference to stratified chance is over seeds: mean, and Student's 95 % interval of one draw's mean against
+it. Embeddings are MiniLM's at 64 tokens; clinc150 is cut to 40 train and 15 test rows a class to keep the CPU
+low. Nothing is chosen on these figures: the stage's default stays stratified chance, whatever wins.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def clinc(folder: Path) -> Dataset:
 
 
 def dataset(rows: list[dict], most_train: int, n_test: int) -> Dataset:
-    """Copies out, then `n_test` rows a class for test and at most `most_train` for train, by a hash of the id."""
+    """Copies out; by a hash of the id `n_test` rows a class for test, at most `most_train` for train."""
     seen: dict[str, dict] = {}
     for row in sorted(rows, key=lambda r: rank(str(r["id"]))):
         seen.setdefault(row["text"].strip(), row)
@@ -105,7 +105,8 @@ def measure(data: Dataset, engine: Engine) -> dict:
                 after = apply(data, stage.find(data, signals))
                 kept = np.isin(data.ids, after.ids) & data.is_train
                 found[name].append(accuracy(x, data, kept, c))
-        out["budgets"][str(rows_a_class)] = {name: against(v, found["stratified"]) for name, v in found.items()}
+        judged = {name: against(v, found["stratified"]) for name, v in found.items()}
+        out["budgets"][str(rows_a_class)] = judged
     return out
 
 

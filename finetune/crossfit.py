@@ -12,8 +12,8 @@ from finetune.features import features
 from finetune.labels import classes_of, label_key, present
 from finetune.settings import Training
 from pipeline import crossfit
-from pipeline.dataset import ROW_ID, Dataset
 from pipeline.crossfit_labels import cross_fit_labels
+from pipeline.dataset import ROW_ID, Dataset
 from pipeline.given import Given
 from pipeline.labels import labels_of
 from pipeline.modalities import modality
@@ -41,7 +41,8 @@ def cross_fit(data: Dataset, training: Training, engine: Engine, seed: int) -> G
     views |= modality(data.modality).views(data.content, data.is_train & ~split)
     c = {name: signal.sparse_c if issparse(matrix) else signal.dense_c for name, matrix in views.items()}
     fit = cross_fit_labels(
-        views, labels_of(data, classes), data.is_train, folds, data.weights * ~split, c, passes=signal.passes, run=crossfit.in_threads(engine.workers),
+        views, labels_of(data, classes), data.is_train, folds, data.weights * ~split, c,
+        passes=signal.passes, run=crossfit.in_threads(engine.workers),
         balance=1.0 if training.class_weight == "balanced" else signal.balance,
     )  # fmt: skip
     roots = np.array([not p for p in data.parents], dtype=bool)

@@ -40,9 +40,9 @@ AUC_CELLS = 300_000_000  # resamples x rows x classes; above it ROC AUC gets few
 class Evaluation:
     """What a model does on one split.
 
-    metrics : name -> {"value", "low", "high"} with a 95 % interval, or {"value": None, "why"}.
-    slices : every group of rows looked at, the weak ones first.
-    predictions : table of row_id, label, predicted (JSON; of votes the majority), cluster, classes (JSON list), probs (K,) float64.
+    metrics : name -> {"value", "low", "high"} with a 95 % interval, or {"value": None, "why"}. slices : every
+    group of rows looked at, the weak ones first. predictions : table of row_id, label, predicted (JSON; of
+    votes the majority), cluster, classes (JSON list), probs (K,) float64.
     """
 
     split: str

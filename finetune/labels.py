@@ -45,7 +45,7 @@ def independent(data: Dataset) -> bool:
 
 
 def truths(data: Dataset) -> list[Any]:
-    """Return what each row counts as when a model is judged: its class, its list, the majority of its votes."""
+    """Return what each row counts as where a model is judged: its class, its list, its votes' majority."""
     votes = shape_of(data) == "votes"
     return [(classes_in(v) or [None])[0] if votes else v for v in data.labels]
 
@@ -61,7 +61,7 @@ def decided(probs: np.ndarray, sets: bool) -> np.ndarray:
 
 def cells_of(said: np.ndarray, classes: Sequence[Any], sets: bool) -> list[Any]:
     """Return the label cells that decisions (n, K) stand for."""
-    named = [[classes[k] for k in np.flatnonzero(line)] for line in said]
+    named = [[classes[k] for k in np.flatnonzero(line).tolist()] for line in said]
     return named if sets else [line[0] for line in named]
 
 

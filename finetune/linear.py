@@ -58,7 +58,8 @@ def fit_linear(
 
     with threadpool_limits(1):
         options = {"gtol": tolerance, "ftol": 1e-12, "maxiter": 500, "maxcor": 20}
-        found = minimize(loss_of_each if sets else loss, np.zeros(n_classes * (d + 1)), jac=True, method="L-BFGS-B", options=options)
+        start, wanted = np.zeros(n_classes * (d + 1)), loss_of_each if sets else loss
+        found = minimize(wanted, start, jac=True, method="L-BFGS-B", options=options)
     return np.asarray(found.x.reshape(n_classes, d + 1))
 
 

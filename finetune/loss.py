@@ -9,9 +9,9 @@ over the whole effective batch: all micro-batches of an accumulation window, in 
 own way divides each micro-batch by its own count, and for classifiers multiplies loss and gradients by the
 number of accumulated batches.
 
-Where a row may be of several classes at once, its target is a line of 2 K numbers, the weight that says *yes* to
-each class and the weight that says *no*; p is then the sigmoid and its complement (binary cross-entropy, the
-mean over classes), and sum T counts rows times K.
+Where a row may be of several classes at once, its target is a line of 2 K numbers, the weight that says *yes*
+to each class and the weight that says *no*; p is then the sigmoid and its complement (binary cross-entropy,
+the mean over classes), and sum T counts rows times K.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ def weighted_loss(
 ) -> torch.Tensor:
     """Return the loss of one micro-batch; a `compute_loss_func` for `weighted_trainer()`.
 
-    labels : targets (b, K), or (b, 2 K) where each class is a question of its own. num_items_in_batch : sum of all targets of the window, this batch's own when
+    labels : targets (b, K), or (b, 2 K) where each class is a question of its own.
+    num_items_in_batch : sum of all targets of the window, this batch's own when
         None.
     """
     import torch

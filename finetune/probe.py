@@ -88,7 +88,7 @@ class Probe:
 
 
 def fit(train: Dataset, data: Dataset, targets: np.ndarray, training: Training, engine: Engine) -> Probe:
-    """Fit on `train`, rows of `data`, with `finetune.loss` targets. Raises `NotApplicable` without embeddings."""
+    """Fit on `train`, rows of `data`, with targets of `finetune.loss`. Raises `NotApplicable`."""
     signals = engine.signals(data)
     sets = independent(train)
     coefficients = fit_linear(row_features(train, data, engine), targets, strength(training), sets=sets)

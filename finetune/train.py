@@ -118,7 +118,7 @@ def fit(
 
     Validation rows, if there are any, choose the epoch (partial, full); test rows are never looked at. The
     folder is a `save_pretrained` folder (the encoder's, for the probe) plus `assay_dataset.json`.
-    Raises `NotApplicable` when labels are no single classes, or fewer than 2. Same seed, machine and number
+    Raises `NotApplicable` when labels are no classes, or fewer than 2. Same seed, machine and number
     of threads: the same weights, to the bit.
     """
     if generates(data):
@@ -135,7 +135,8 @@ def fit(
     else:
         held = data.roots.where((data.roots.splits == "validation") & labels.present(data.roots))
         held = held.where(spoken_of(held, classes))
-        known = train_targets(held, classes, Training(), np.ones(held.n_rows))
+        plain = training.model_copy(update={"label_smoothing": 0.0, "class_weight": None})
+        known = train_targets(held, classes, plain, np.ones(held.n_rows))
         model, history = _trained(Part(train, t), Part(held, known), classes, training, seed, folder)
     about = {
         "fingerprint": data.fingerprint, "modality": data.modality, "method": training.method, "model": model, "seed": seed,
@@ -154,6 +155,8 @@ def _trained(
     """Train a network or trees into the folder; returns the model's name and what happened by epoch."""
     with disk_errors(folder):
         if training.method == "boosting":
+            if labels.independent(train.rows):
+                raise NotApplicable("boosting tells one class a row, labels are lists of classes: use probe")
             boosting.fit(train.rows, train.targets, held.rows, held.targets, training, seed).save(folder)
             return "trees", []
         names = labels.class_names(classes)

@@ -18,12 +18,14 @@ from finetune.quiet import has_bf16, training_room
 from finetune.settings import Training
 from pipeline.dataset import Dataset
 from pipeline.progress import counted
+from pipeline.stage import NotApplicable
 
 if TYPE_CHECKING:
     import torch
     from transformers import TrainerState
 
 SEVERAL = "multi_label_classification"  # as transformers calls rows of several classes
+
 
 class Part(NamedTuple):
     """Rows and what they should be told as: targets (n, K), see `finetune.loss.targets`."""
@@ -45,6 +47,9 @@ def tune(
     with training_room(seed), tempfile.TemporaryDirectory(dir=folder, prefix=".training-") as scratch:
         model, reader = inputs(train.rows.modality).open_model(training, names, train.rows)
         if train.targets.shape[1] == 2 * len(names):  # see `finetune.loss.set_targets`
+            if getattr(model, "one_class", False):
+                what = f"{type(model).__name__} tells one class a row"
+                raise NotApplicable(f"{what}, labels are lists of classes: use probe")
             model.config.problem_type = SEVERAL
         parts = [part for part in (train, validation) if part]
         rows = [reader.rows(part.rows) for part in parts]

@@ -113,7 +113,7 @@ def _columns(rows: list[dict]) -> dict[str, list]:
 
 
 def make_text_sets(seed: int = 0) -> Dataset:
-    """The texts with lists of topics; one in four is about two, and some lists lack one or have one too many."""
+    """The texts with lists of topics; one in four is about two, some lists lack one or have one too many."""
     rng, rows = random.Random(seed + 1), text_rows(seed)
     for k, row in enumerate(rows):
         row["label"] = [row["label"]]

@@ -47,6 +47,8 @@ def classes() -> tuple[Any, Any]:
         base_model_prefix = "network"
         main_input_name = "numbers"
 
+        one_class = True  # its answer is a mean of probabilities that sum to 1
+
         def __init__(self, config: Any) -> None:
             super().__init__(config)
             c = config
