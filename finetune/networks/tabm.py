@@ -52,6 +52,8 @@ def classes() -> tuple[Any, Any]:  # noqa: C901 - two classes, made where torch 
         low: Any  # (columns, bins)
         width: Any
 
+        one_class = True  # its answer is a mean of probabilities that sum to 1
+
         def __init__(self, config: Any) -> None:
             super().__init__(config)
             c = config
