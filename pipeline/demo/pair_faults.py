@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import random
 import re
 from collections.abc import Callable
@@ -46,16 +47,17 @@ def wrong(task: Task, rng: random.Random) -> str | None:
         said = _NUMBER.findall(task.answer)[0]
         return task.answer.replace(said, two if said == one else one)
     if task.kind == "calendar" and task.instruction.startswith("Which day"):
-        return "The day you mean is " + rng.choice(("Monday", "Thursday", "Sunday")) + "."
+        *start, last = task.answer.removesuffix(".").split(" ")
+        return " ".join([*start, rng.choice([day for day in calendar.day_name if day != last])]) + "."
     return None
 
 
 def truncated(task: Task, rng: random.Random) -> str | None:
     """Return the answer cut after a part of its words, as a token limit cuts it."""
     words = task.answer.split(" ")
-    if task.kind in ("json", "code"):
-        return task.answer[: len(task.answer) * 2 // 3].rstrip("`\n }")
-    if len(words) < 6 or task.kind == "list":
+    if task.kind == "code":
+        return task.answer.rstrip("`\n")
+    if len(words) < 6 or task.kind in ("json", "list"):
         return None
     cut = " ".join(words[: rng.randint(3, len(words) - 1)])
     return cut if cut[-1].isalpha() or cut[-1] == "," else None
@@ -79,6 +81,8 @@ def tokens(task: Task, rng: random.Random) -> str | None:
 
 def foreign(task: Task, rng: random.Random) -> str | None:
     """Return an answer in another language."""
+    if task.kind in ("json", "list", "code"):
+        return None  # two faults in one row
     return rng.choice(_FOREIGN).format(task.answer.split()[-1].strip("."))
 
 

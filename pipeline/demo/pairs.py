@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ class Row:
     instruction: str = ""
     answer: str = ""
     fault: str = ""
-    twin: Row | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.instruction = self.instruction or self.task.instruction
@@ -88,22 +87,22 @@ def _more(rows: list[Row], rng: random.Random) -> list[Row]:
     free = [row for row in rows if row.split == "train" and not row.fault]
     test = [row for row in rows if row.split == "test"]
     rng.shuffle(free)
-    out = [Row(r.task, "train", fault="exact copies", twin=r) for r in _take(free, _COPIES)]
+    out = [Row(r.task, "train", fault="exact copies") for r in _take(free, _COPIES)]
     long = [r for r in free if len(r.answer.split()) >= 10][:_NEAR]
-    out += [Row(r.task, "train", r.instruction, _reworded(r.answer), "near copies", r) for r in long]
-    out += [Row(r.task, "train", fault="copies of test rows", twin=r) for r in rng.sample(test, _LEAKS)]
+    out += [Row(r.task, "train", r.instruction, _reworded(r.answer), "near copies") for r in long]
+    out += [Row(r.task, "train", fault="copies of test rows") for r in rng.sample(test, _LEAKS)]
     taken = {id(r) for r in long}
     able = [(r, w) for r in free if id(r) not in taken and (w := wrong(r.task, rng)) and w != r.answer]
     for k, (row, answer) in enumerate(able[:_CONTRADICTIONS]):
         asked = (row.instruction, _misspelt(row.instruction, rng), row.task.again)[k % 3]
         fault = ("contradictions", "contradictions", "contradictions in other words")[k % 3]
         row.fault = fault
-        out.append(Row(row.task, "train", asked, answer, fault, row))
+        out.append(Row(row.task, "train", asked, answer, fault))
     return out
 
 
 def _take(free: list[Row], n: int) -> list[Row]:
-    """Return n rows and take them out, so that a row is the twin of one other."""
+    """Return n rows and take them out, so that a row is copied once."""
     taken, free[:] = free[:n], free[n:]
     return taken
 
@@ -134,8 +133,6 @@ def _truth(rows: list[Row], ids: dict[int, str]) -> list[dict[str, Any]]:
     out = []
     for fault, issue in issues.items():
         planted = sorted(ids[id(row)] for row in rows if row.fault == fault)
-        copies = issue in ("exact_duplicate", "near_duplicate")
-        either = sorted([ids[id(r)], ids[id(r.twin)]] for r in rows if copies and r.fault == fault and r.twin)
-        out.append({"fault": fault, "issues": [issue], "rows": planted, "scored": issue,
-                    **({"either": either} if copies else {})})
+        scored = issue if fault in FAULTS else None  # of copies and contradictions two rows score alike
+        out.append({"fault": fault, "issues": [issue], "rows": planted, "scored": scored})
     return out

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\d,]*(?:\.\d+)?|\.\d+")
 _COUNTING = "zero one two three four five six seven eight nine ten eleven twelve"
-_NUMBER_WORDS = {word: str(n) for n, word in enumerate(
-    _COUNTING.split())}
+_NUMBER_WORDS = {word: str(n) for n, word in enumerate(_COUNTING.split()) if word != "one"}
+_IDENTIFIER = re.compile(r"[^\W\d]\w*(?:[._]\w+)+|`[^`\n]+`|[\"“][^\"”\n]+[\"”]")
 _STOP_WORDS = (
     "a an the of in on at to for from by with as and or is are was were be been being am do does did "
     "have has had can could would should will shall may might must it its this that these those there "
@@ -56,8 +56,9 @@ class Words(NamedTuple):
 def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, str] | None:
     """Return how surely two answers disagree (0 = certainly, as scores are) and why, or None.
 
-    With `prompt`, the question both answer, answers with nothing in common disagree too, unless it is open
-    (asks to write, to suggest, for ideas), where two answers may well differ.
+    Without `prompt`, only answers that share their frame (half of their content words) disagree. With the
+    prompt that both answer, brief answers with other numbers or names do too, and answers with nothing in
+    common, unless the prompt is open (asks to write, to suggest, for ideas), where two may well differ.
 
     >>> disagreement("It is 12.", "It is 13.")
     (0.1, 'one says 12, the other 13')
@@ -71,7 +72,8 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
     if None not in verdicts and verdicts[0] != verdicts[1]:
         return 0.05, f"one says {a.first}, the other {b.first}"
     frame = _overlap(a.stems, b.stems)
-    numbers = _other_numbers(a, b, frame)
+    strict = prompt is None
+    numbers = _other_numbers(a, b, frame, strict)
     if numbers:
         return numbers
     if frame >= _SAME_FRAME and (a.negations > 0) != (b.negations > 0):
@@ -82,7 +84,7 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
         return 0.1, f"one says {opposite[0]}, the other {_OPPOSITES[opposite[0]]}"
     names_a, names_b = a.names - _lower(b), b.names - _lower(a)
     brief = max(a.n_words, b.n_words) <= _SHORT_WORDS
-    if names_a and names_b and (frame >= _SAME_FRAME or (brief and not a.names & b.names)):
+    if names_a and names_b and (frame >= _SAME_FRAME or (brief and not strict and not a.names & b.names)):
         return 0.2, f"one says {min(names_a)}, the other {min(names_b)}"
     if prompt is None or _OPEN.match(prompt):
         return None
@@ -110,9 +112,10 @@ def same_question(one: str, two: str) -> bool:
 
 
 def asks_alike(one: str, two: str) -> bool:
-    """Whether two prompts in different words may ask the same: equal numbers and names, shared content words.
+    """Whether two prompts in different words may ask the same: equal numbers and names, shared content.
 
-    The shorter prompt's content words must be the other's too, all but a third of them.
+    Of the shorter prompt's content words and numbers two thirds must be the other's too. Names are words
+    with a capital inside a sentence, dotted or underscored identifiers, and what stands in quotes.
     """
     a, b = words_of(one), words_of(two)
     if a.numbers != b.numbers or (a.negations % 2) != (b.negations % 2):
@@ -121,8 +124,9 @@ def asks_alike(one: str, two: str) -> bool:
         return False
     if (a.names | b.names) and not (a.names <= _lower(b) or b.names <= _lower(a)):
         return False
-    common = len(a.stems & b.stems)
-    return bool(common) and common >= 2 / 3 * min(len(a.stems), len(b.stems))
+    shared = sum(a.numbers.values())
+    common = len(a.stems & b.stems) + shared
+    return bool(common) and common >= 2 / 3 * (min(len(a.stems), len(b.stems)) + shared)
 
 
 @lru_cache(maxsize=65_536)
@@ -134,6 +138,7 @@ def words_of(text: str) -> Words:
     starts = {m.end() for m in re.finditer(r"(?:^|[.!?:\n]|^[-*•\d.)\s]+)\s*", text, re.MULTILINE)}
     names = frozenset(m[0].casefold().removesuffix("'s") for m in _WORD.finditer(text)
                       if m[0][0].isupper() and m.start() not in starts and m[0].casefold() not in _STOP)
+    names |= frozenset(m.casefold() for m in _IDENTIFIER.findall(text))
     stems = frozenset(_stem(w) for w in lower
                       if w not in _STOP and w not in _NEGATIONS and w not in _NUMBER_WORDS
                       and not (w[0].isdigit() or w[0] == "."))
@@ -141,14 +146,14 @@ def words_of(text: str) -> Words:
     return Words(stems, numbers, names, negations, lower[0] if lower else "", len(found))
 
 
-def _other_numbers(a: Words, b: Words, frame: float) -> tuple[float, str] | None:
+def _other_numbers(a: Words, b: Words, frame: float, strict: bool) -> tuple[float, str] | None:
     """Numbers disagree where one sentence has others, or where two short ones have none in common."""
     only_a, only_b = a.numbers - b.numbers, b.numbers - a.numbers
     if not (a.numbers and b.numbers and only_a and only_b):
         return None
     brief = max(a.n_words, b.n_words) <= 3 * _SHORT_WORDS
     none_shared = not a.numbers & b.numbers
-    if frame >= _SAME_FRAME or (brief and none_shared) or (not a.stems and not b.stems):
+    if frame >= _SAME_FRAME or (brief and none_shared and not strict):
         return 0.1, f"one says {min(only_a)}, the other {min(only_b)}"
     return None
 
