@@ -77,7 +77,7 @@ def violation(prompt: str, answer: str) -> str | None:
 
 
 def holds_json(answer: str) -> bool:
-    """Whether the answer, a code block in it, or what stands between its outer braces or brackets is valid JSON."""
+    """Whether the answer, a code block in it, or what its outer braces or brackets hold is valid JSON."""
     text = answer.strip()
     tries = [text, *_BLOCK.findall(text)]
     for opening, closing in ("{}", "[]"):

@@ -20,6 +20,7 @@ _STOP_WORDS = (
     "following"
 )
 _STOP = frozenset(_STOP_WORDS.split())
+_ASKING = frozenset(("whether", "number", "much", "many"))  # what questions are asked with
 _NEGATION_WORDS = (
     "not no never none nothing neither nor cannot without isn't aren't wasn't weren't doesn't don't "
     "didn't won't can't couldn't shouldn't wouldn't hasn't haven't"
@@ -71,8 +72,8 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
     verdicts = _VERDICTS.get(a.first), _VERDICTS.get(b.first)
     if None not in verdicts and verdicts[0] != verdicts[1]:
         return 0.05, f"one says {a.first}, the other {b.first}"
-    frame = _overlap(a.stems, b.stems)
     strict = prompt is None
+    frame = _overlap(a.stems, b.stems) if a.stems or b.stems or not strict else 0.0
     numbers = _other_numbers(a, b, frame, strict)
     if numbers:
         return numbers
@@ -80,10 +81,10 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
         return 0.1, "one denies what the other says"
     only_a, only_b = a.stems - b.stems, b.stems - a.stems
     opposite = sorted(w for w in only_a if _OPPOSITES.get(w) in only_b)
-    if opposite and frame >= _SAME_FRAME / 2:
+    brief = max(a.n_words, b.n_words) <= _SHORT_WORDS
+    if opposite and (brief or frame >= _SAME_FRAME / 2):
         return 0.1, f"one says {opposite[0]}, the other {_OPPOSITES[opposite[0]]}"
     names_a, names_b = a.names - _lower(b), b.names - _lower(a)
-    brief = max(a.n_words, b.n_words) <= _SHORT_WORDS
     if names_a and names_b and (frame >= _SAME_FRAME or (brief and not strict and not a.names & b.names)):
         return 0.2, f"one says {min(names_a)}, the other {min(names_b)}"
     if prompt is None or _OPEN.match(prompt):
@@ -111,11 +112,23 @@ def same_question(one: str, two: str) -> bool:
         any(_typo(x, y) for x in only_a) for y in only_b)
 
 
+def shares_a_name(one: str, two: str) -> bool:
+    """Whether two prompts have a number or a name in common."""
+    a, b = words_of(one), words_of(two)
+    return bool(a.numbers & b.numbers or a.names & b.names)
+
+
+def same_words(one: str, two: str) -> bool:
+    """Whether two thirds of the shorter prompt's content words are the other's too, numbers not counted."""
+    a, b = words_of(one).stems, words_of(two).stems
+    return len(a & b) >= 2 / 3 * max(min(len(a), len(b)), 1)
+
+
 def asks_alike(one: str, two: str) -> bool:
     """Whether two prompts in different words may ask the same: equal numbers and names, shared content.
 
-    Of the shorter prompt's content words and numbers two thirds must be the other's too. Names are words
-    with a capital inside a sentence, dotted or underscored identifiers, and what stands in quotes.
+    Of the shorter prompt's content words and numbers half must be the other's too. Names are words with a
+    capital inside a sentence, dotted or underscored identifiers, and what stands in quotes.
     """
     a, b = words_of(one), words_of(two)
     if a.numbers != b.numbers or (a.negations % 2) != (b.negations % 2):
@@ -124,9 +137,12 @@ def asks_alike(one: str, two: str) -> bool:
         return False
     if (a.names | b.names) and not (a.names <= _lower(b) or b.names <= _lower(a)):
         return False
+    asked_a, asked_b = a.stems - _ASKING, b.stems - _ASKING
+    if asked_a - asked_b and asked_b - asked_a and _overlap(asked_a, asked_b) >= _SAME_FRAME:
+        return False  # one frame with something exchanged: "the word kettle", "the word whistle"
     shared = sum(a.numbers.values())
-    common = len(a.stems & b.stems) + shared
-    return bool(common) and common >= 2 / 3 * (min(len(a.stems), len(b.stems)) + shared)
+    common = len(asked_a & asked_b) + shared
+    return bool(common) and common >= _SAME_FRAME * (min(len(asked_a), len(asked_b)) + shared)
 
 
 @lru_cache(maxsize=65_536)
@@ -137,7 +153,8 @@ def words_of(text: str) -> Words:
     numbers = Counter(_number(w) for w in lower if w[0].isdigit() or w[0] == "." or w in _NUMBER_WORDS)
     starts = {m.end() for m in re.finditer(r"(?:^|[.!?:\n]|^[-*•\d.)\s]+)\s*", text, re.MULTILINE)}
     names = frozenset(m[0].casefold().removesuffix("'s") for m in _WORD.finditer(text)
-                      if m[0][0].isupper() and m.start() not in starts and m[0].casefold() not in _STOP)
+                      if m[0][0].isupper() and m.start() not in starts
+                      and (m[0].casefold() not in _STOP or m[0] in ("May", "Will")))
     names |= frozenset(m.casefold() for m in _IDENTIFIER.findall(text))
     stems = frozenset(_stem(w) for w in lower
                       if w not in _STOP and w not in _NEGATIONS and w not in _NUMBER_WORDS
