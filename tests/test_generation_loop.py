@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from chat_models import WORDS, ask
+from chat_models import WORDS, ask, save_causal
 
 from finetune.generation.generator import Generator
 from finetune.loop import improve
@@ -31,7 +31,11 @@ use = "quality"
 [[stages]]
 use = "label_noise"
 [train]
-epochs = 8
+model = "{model}"
+method = "full"
+learning_rate = 5e-3
+batch_rows = 16
+epochs = 25
 seeds = 2
 max_tokens = 64
 generate_rows = 12
@@ -45,19 +49,20 @@ def write_pairs(folder):
     """Write pairs of which a third of the train answers is wrong, and decisions that drop those."""
     rng = random.Random(0)
     rows, wrong = [], []
-    for i in range(150):
+    for i in range(100):
         word = WORDS[rng.randrange(6)]
         split = ("train", "train", "train", "validation", "test")[i % 5]
         answer = word
         if split == "train" and i % 3 == 0:
             answer = rng.choice([w for w in WORDS[:6] if w != word])
             wrong.append(f"p{i:03d}")
-        rows.append({"id": f"p{i:03d}", "split": split, "messages": ask(f"say {word} ({i})", answer)})
+        how = rng.choice(["say {}", "please say {}", "the word {}", "{}, please", "{}"]).format(word)
+        rows.append({"id": f"p{i:03d}", "split": split, "messages": ask(how, answer)})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     decided = "".join(f"{row_id},drop,\n" for row_id in wrong)
     (folder / "decisions.csv").write_text(f"row_id,decision,new_label\n{decided}")
-    (folder / "recipe.toml").write_text(RECIPE)
+    (folder / "recipe.toml").write_text(RECIPE.format(model=save_causal(folder / "model")))
     return folder / "recipe.toml", wrong
 
 
@@ -104,7 +109,7 @@ def test_the_run_keeps_a_model_that_answers(shared):
     _, store, outcome, number, _ = shared
     model = load(store.root / "runs" / str(number) / "model")
     assert isinstance(model, Generator) and model.about["fingerprint"] == outcome.curated.fingerprint
-    assert model.answers([ask("say cat1 (3)", "")])[0][0]
+    assert model.answers([ask("say cat1", "")])[0][0]
 
 
 def test_the_same_run_again_computes_nothing(shared):

@@ -10,7 +10,8 @@ from pipeline.report.forest import Dot, forest
 LOWER_IS_BETTER = ("ece", "log_loss", "brier", "loss_per_token", "loss_per_byte", "perplexity")
 NAMES = {"macro_f1": "macro F1", "weighted_f1": "weighted F1", "roc_auc": "ROC AUC", "log_loss": "log loss",
          "ece": "calibration error", "f1": "F1",
-         "loss_per_token": "loss per token (nats)", "loss_per_byte": "loss per byte (nats)", "rouge_l": "ROUGE-L"}  # fmt: skip
+         "loss_per_token": "loss per token (nats)", "loss_per_byte": "loss per byte (nats)",
+         "rouge_l": "ROUGE-L"}  # fmt: skip
 VERDICTS = {  # word: (colour, headline)
     "proved": ("good", "The curated data give a better model."),
     "harmful": ("bad", "The curated data give a worse model; keep the raw data."),
