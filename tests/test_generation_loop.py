@@ -27,8 +27,6 @@ split = "split"
 use = "review"
 decisions = "decisions.csv"
 [[stages]]
-use = "quality"
-[[stages]]
 use = "label_noise"
 [train]
 model = "{model}"
