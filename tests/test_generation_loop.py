@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from chat_models import WORDS, ask, save_causal
+from chat_models import ask, save_causal
 
 from finetune.generation.generator import Generator
 from finetune.loop import improve
@@ -17,6 +17,7 @@ from pipeline.recipe import load_recipe
 from pipeline.signals.engine import Engine
 from pipeline.store import Store
 
+WORDS = ("cat", "dog", "cow")
 RECIPE = """
 title = "pairs"
 [data]
@@ -32,8 +33,8 @@ use = "label_noise"
 model = "{model}"
 method = "full"
 learning_rate = 5e-3
-batch_rows = 16
-epochs = 25
+batch_rows = 8
+epochs = 20
 seeds = 2
 max_tokens = 64
 generate_rows = 12
@@ -47,12 +48,12 @@ def write_pairs(folder):
     """Write pairs of which a third of the train answers is wrong, and decisions that drop those."""
     rng = random.Random(0)
     rows, wrong = [], []
-    for i in range(100):
-        word = WORDS[rng.randrange(6)]
+    for i in range(160):
+        word = rng.choice(WORDS)
         split = ("train", "train", "train", "validation", "test")[i % 5]
         answer = word
         if split == "train" and i % 3 == 0:
-            answer = rng.choice([w for w in WORDS[:6] if w != word])
+            answer = rng.choice([w for w in WORDS if w != word])
             wrong.append(f"p{i:03d}")
         how = rng.choice(["say {}", "please say {}", "the word {}", "{}, please", "{}"]).format(word)
         rows.append({"id": f"p{i:03d}", "split": split, "messages": ask(how, answer)})
@@ -107,7 +108,7 @@ def test_the_run_keeps_a_model_that_answers(shared):
     _, store, outcome, number, _ = shared
     model = load(store.root / "runs" / str(number) / "model")
     assert isinstance(model, Generator) and model.about["fingerprint"] == outcome.curated.fingerprint
-    assert model.answers([ask("say cat1", "")])[0][0]
+    assert model.answers([ask("say cat", "")])[0][0]
 
 
 def test_the_same_run_again_computes_nothing(shared):
