@@ -34,8 +34,8 @@ model = "{model}"
 method = "full"
 learning_rate = 5e-3
 batch_rows = 8
-epochs = 20
-seeds = 2
+epochs = 15
+seeds = 3
 max_tokens = 64
 generate_rows = 12
 max_new_tokens = 8
@@ -55,8 +55,8 @@ def write_pairs(folder):
         if split == "train" and i % 3 == 0:
             answer = rng.choice([w for w in WORDS if w != word])
             wrong.append(f"p{i:03d}")
-        how = rng.choice(["say {}", "please say {}", "the word {}", "{}, please", "{}"]).format(word)
-        rows.append({"id": f"p{i:03d}", "split": split, "messages": ask(how, answer)})
+        asked = f"{word}{rng.randrange(8)} {word}{rng.randrange(8)}"
+        rows.append({"id": f"p{i:03d}", "split": split, "messages": ask(asked, answer)})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     decided = "".join(f"{row_id},drop,\n" for row_id in wrong)
@@ -84,7 +84,7 @@ def test_dropping_wrong_answers_is_proved_by_the_loss_of_held_out_answers(shared
     outcome, wrong = shared[2], shared[4]
     assert not set(wrong) & set(outcome.curated.ids) and set(wrong) <= set(outcome.opened.dataset.ids)
     compared = outcome.final["comparisons"][0]
-    assert compared["verdict"] == "proved" and compared["high"] < 0 and compared["replicates"] == 2
+    assert compared["verdict"] == "proved" and compared["high"] < 0 and compared["replicates"] == 3
     assert compared["curated"] < compared["raw"] and "nats" in compared["unit"]
     assert all(turn.comparison["verdict"] == "proved" for turn in outcome.rounds)
     assert "less is better" in outcome.rounds[0].because
@@ -108,7 +108,7 @@ def test_the_run_keeps_a_model_that_answers(shared):
     _, store, outcome, number, _ = shared
     model = load(store.root / "runs" / str(number) / "model")
     assert isinstance(model, Generator) and model.about["fingerprint"] == outcome.curated.fingerprint
-    assert model.answers([ask("say cat", "")])[0][0]
+    assert model.answers([ask("cat1 cat2", "")])[0][0]
 
 
 def test_the_same_run_again_computes_nothing(shared):
