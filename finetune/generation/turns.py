@@ -22,8 +22,8 @@ def conversations(data: Dataset) -> list[list[Turn]]:
     if data.modality == "sft" and len(content) == 1:
         return [turns(cell) for cell in columns[0]]
     if data.modality == "preference" and len(content) in (2, 3):  # the rejected answer stands last
-        chosen = [[turn for cell in cells[:-1] for turn in cell or ()] for cells in zip(*columns, strict=True)]
-        return [turns(cell) for cell in chosen]
+        rows = zip(*columns[:-1], strict=True)
+        return [turns([turn for cell in cells for turn in cell or ()]) for cells in rows]
     raise NotApplicable(
         f"content {', '.join(content)}: training to answer needs turns, or prompt, chosen and rejected"
     )
