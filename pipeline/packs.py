@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PACKS = "blobs"
 INDEX = "index.parquet"
-FILE_BYTES = 64_000_000  # of pictures in one file: what loading holds beside the pictures asked for
+FILE_BYTES = 16_000_000  # of pictures in one file; loading holds a few times this beside what is asked for
 
 Met = Mapping[str, tuple[pa.ChunkedArray, int]]  # by digest: a column of bytes, and a row in it
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from flows.doctor import Check
 
 AREA = "installation"
-MODULES = {"scikit-learn": "sklearn", "imbalanced-learn": "imblearn", "sqlalchemy": "sqlalchemy"}
+MODULES = {"scikit-learn": "sklearn", "imbalanced-learn": "imblearn", "sqlalchemy": "sqlalchemy",
+           "opencv-python-headless": "cv2", "pillow": "PIL"}  # fmt: skip
 SHOWN = ("text", "train", "image", "prefect", "ray", "demo", "export")  # extras people choose by name
 WHY = {  # what happens outside the range; all of these were met
     "fastapi": "every Prefect flow dies at once with a newer one",
