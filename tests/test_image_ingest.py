@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pictures import encoded, make_pictures, photo, pixels, write_folder
+from hostile.images import BAD, CUTS, GOOD, JPEG, PNG, bomb, gif
+from pictures import make_pictures, photo, write_folder
 from PIL import Image
 
 from pipeline.export import Origin, export_hf
@@ -290,63 +291,6 @@ def test_an_idx_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
 
 
 # -- hostile pictures --
-
-
-def chunk(name: bytes, body: bytes) -> bytes:
-    import zlib
-
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-def png_header(width: int, height: int) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-
-
-def bomb() -> bytes:
-    import zlib
-
-    packer = zlib.compressobj(9)
-    body = b"".join(packer.compress(bytes(20001)) for _ in range(20000)) + packer.flush()
-    return png_header(20000, 20000) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-
-
-def scans() -> bytes:
-    plain = photo(0, kind="JPEG", progressive=True)
-    start = plain.index(b"\xff\xda")
-    return plain[:start] + plain[start : start + 30] * 200 + plain[start:]
-
-
-def gif() -> bytes:
-    frames = [Image.fromarray(pixels("red", k)) for k in range(3)]
-    out = io.BytesIO()
-    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
-    return out.getvalue()
-
-
-JPEG, PNG, WEBP = (photo(1, kind=kind) for kind in ("JPEG", "PNG", "WEBP"))
-CUTS = [(kind, k) for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF") for k in (1, 3, 5, 7, 8)]
-BAD = {
-    "no bytes": (b"", "the file is empty"), "bomb PNG": (bomb, "400,000,000|20,000 x 20,000|50,000,000"),
-    "huge header": (lambda: png_header(2**31 - 1, 2**31 - 1), "header is broken|px"),
-    "zero width": (lambda: png_header(0, 5), ""),
-    "text": (b"not a picture at all", "no picture"), "PDF": (b"%PDF-1.7 ...", "a PDF"),
-    "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing"), "ZIP": (b"PK\3\4....", "ZIP"),
-    "HEIC": (b"\0\0\0\x18ftypheic....", "HEIC or AVIF"), "hundreds of scans": (scans, "scans"),
-    "GIF of 65535 px": (b"GIF89a" + b"\xff" * 4 + b"\0\0\0", ""),
-    "JPEG start only": (b"\xff\xd8\xff\xe0", ""),
-}  # fmt: skip
-CMYK = Image.new("CMYK", (20, 20), (9, 90, 200, 3))
-DEEP = Image.fromarray(np.full((9, 9), 40000, np.uint16))
-GOOD = {
-    "CMYK": lambda: encoded(CMYK, "JPEG"), "16 bit": lambda: encoded(DEEP), "animated GIF": gif,
-    "palette with alpha": lambda: encoded(Image.new("P", (9, 9), 3), "PNG", transparency=3),
-    "corrupt EXIF": lambda: photo(1, kind="JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xffjunk"),
-    "polyglot": lambda: PNG + b"<script>alert(1)</script>PK\3\4",
-    "1 x 1": lambda: encoded(pixels("red", 0, 1)),
-    "TIFF": lambda: photo(1, kind="TIFF"), "BMP": lambda: photo(1, kind="BMP"), "WebP": lambda: WEBP,
-    "1 bit": lambda: encoded(Image.new("1", (9, 9), 1)),
-    "LA": lambda: encoded(Image.new("LA", (9, 9), (9, 9))),
-}  # fmt: skip
 
 
 def taken_in(*bodies: bytes):

@@ -74,9 +74,9 @@ def file(name: str, content: bytes | str) -> Make:
 
 def every_case() -> list[Case]:
     """Return all cases but those of recipes."""
-    from hostile import brought, delimited, encodings, json_lines, odd_files, parquet
+    from hostile import brought, delimited, encodings, images, json_lines, odd_files, parquet
 
-    modules = (delimited, encodings, json_lines, parquet, odd_files, brought)
+    modules = (delimited, encodings, json_lines, parquet, odd_files, images, brought)
     cases = [case for module in modules for case in module.cases()]
     names = [c.name for c in cases]
     assert len(set(names)) == len(names), sorted(n for n in names if names.count(n) > 1)
