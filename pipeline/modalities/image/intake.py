@@ -42,7 +42,7 @@ def intake(table: pa.Table, content: tuple[str, ...]) -> Intake:
     A row whose picture is cut short, hostile or no picture at all is unreadable; a missing picture stays a
     missing cell. Where {bytes, path} names files and the table has no column `file_name`, that becomes one.
     Raises `Missing` without pillow. Cost: one decode of each different file, a JPEG at an eighth of its size,
-    on every core: about 3,000 JPEGs of 512 x 512 px a second on two.
+    on every core; see `benchmarks/pictures.json`.
     """
     unreadable: dict[int, str] = {}
     notes: list[str] = []
