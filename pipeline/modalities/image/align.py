@@ -132,7 +132,7 @@ def _fits(a: np.ndarray, b: np.ndarray, place: np.ndarray) -> bool:
 def _moments(
     a: np.ndarray, b: np.ndarray, place: np.ndarray, cubic: bool, stride: int
 ) -> tuple[float, float, float, float, float]:
-    """Correlation, means and variances of A and the laid-over B where both are, of every `stride`-th pixel."""
+    """Correlation, means and variances of A and the laid-over B where both are, on each `stride`-th pixel."""
     size = a.shape[0]
     c = (size - 1) / 2
     n, sum_a, sum_b, sum_aa, sum_bb, sum_ab = 0, 0.0, 0.0, 0.0, 0.0, 0.0
