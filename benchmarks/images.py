@@ -2,7 +2,7 @@
 
 From the repository's root, about 10 minutes on two cores:
 
-    ASSAY_TRUTH=FOLDER ASSAY_PEERS=VENV/bin/python python benchmarks/images.py [speed|faults|copies|labels ...]
+    ASSAY_TRUTH=FOLDER ASSAY_PEERS=VENV/bin/python python benchmarks/images.py [speed|faults|copies|labels]
 
 ASSAY_TRUTH holds hymenoptera_photos, fashion_mnist and cifar10_real_noise as Parquet files; ASSAY_PEERS is an
 interpreter with cleanvision and imagehash. Parts that are not named keep their figures. Bounds of the checks
@@ -62,7 +62,9 @@ def child(what: str, folder: Path) -> dict:
     python = os.environ["ASSAY_PEERS"] if what in ("cleanvision", "imagehash") else sys.executable
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
     command = [python, str(HERE / "image_runs.py"), what, str(folder)]
-    done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)  # peers draw bars
+    if done.returncode:
+        raise SystemExit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
 
 
