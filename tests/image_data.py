@@ -102,6 +102,17 @@ def image_rows(seed: int = 0) -> list[dict]:
     return rows
 
 
+def table(*files: bytes | None) -> pa.Table:
+    """A content table of these files."""
+    return pa.table({"image": pa.array([None if f is None else image_cell(f) for f in files], IMAGE)})
+
+
+def views(n: int, side: int = 64, seed: int = 7) -> list[np.ndarray]:
+    """Different pictures of the three places in turn, (side, side, 3) uint8 each."""
+    rng = np.random.default_rng(seed)
+    return [scene(("meadow", "shore", "wall")[k % 3], rng, side) for k in range(n)]
+
+
 def make_image(seed: int = 0) -> Dataset:
     rows = image_rows(seed)
     columns = {c: pa.array([r[c] for r in rows], IMAGE if c == "image" else pa.large_string())

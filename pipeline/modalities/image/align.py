@@ -14,6 +14,7 @@ from numba import njit
 STEPS = 8
 _HOPELESS = 0.4  # correlation of the smooth pictures below which nothing is tried
 _STALLED = 0.97  # below this a step that gains little is the last
+_CROPPED = 0.955  # scale of a crop that a search may begin at
 _LEAST_SCALE, _MOST_SHIFT_PX = 0.9, 3.0
 _SLACK_PX = 0.6  # by which a crop may seem to stick out
 _MOST_CHANGE = 0.26  # of log contrast and log brightness: 30 %
@@ -42,7 +43,7 @@ def agreement(
         a[:], b[:] = detail_a[left[m]], detail_b[right[m]]
         if mirrored[m]:
             b[:] = detail_b[right[m]][:, ::-1]
-        out[m] = _moments(a, b, place, True)[0]
+        out[m] = _moments(a, b, place, True, 1)[0]
     return out
 
 
@@ -50,9 +51,10 @@ def agreement(
 def _align(a: np.ndarray, b: np.ndarray, place: np.ndarray) -> bool:
     """Write the best (t_x, t_y, s) into `place`; false where the pictures are too far apart to try."""
     here = np.array([0.0, 0.0, 1.0])
+    _start(a, b, here)
     best, last = -2.0, -2.0
     for step in range(STEPS + 1):
-        correlation, mean_a, mean_b, _, _ = _moments(a, b, here, False)
+        correlation, mean_a, mean_b, _, _ = _moments(a, b, here, False, 1)
         if correlation > best:
             best = correlation
             place[:] = here
@@ -63,6 +65,22 @@ def _align(a: np.ndarray, b: np.ndarray, place: np.ndarray) -> bool:
         if not _step(a, b, here, mean_a, mean_b):
             break
     return best >= _HOPELESS
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _start(a: np.ndarray, b: np.ndarray, place: np.ndarray) -> None:
+    """Write the best of eleven places to begin at: as they are, or one a crop of the other at five places."""
+    c, best, tried = (a.shape[0] - 1) / 2, _moments(a, b, place, False, 2)[0], np.empty(3)
+    for scale in (_CROPPED, 1 / _CROPPED):
+        reach = c * abs(1 - scale)
+        for k in range(5):
+            tried[0] = 0.0 if k == 4 else (reach if k % 2 else -reach)
+            tried[1] = 0.0 if k == 4 else (reach if k // 2 else -reach)
+            tried[2] = scale
+            correlation = _moments(a, b, tried, False, 2)[0]
+            if correlation > best:
+                best = correlation
+                place[:] = tried
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -103,7 +121,7 @@ def _step(a: np.ndarray, b: np.ndarray, place: np.ndarray, mean_a: float, mean_b
 @njit(cache=True, nogil=True, fastmath=True)
 def _fits(a: np.ndarray, b: np.ndarray, place: np.ndarray) -> bool:
     """Whether they lie as a crop does and are about as bright and as strong in contrast."""
-    _, mean_a, mean_b, var_a, var_b = _moments(a, b, place, False)
+    _, mean_a, mean_b, var_a, var_b = _moments(a, b, place, False, 1)
     room = abs(1 - place[2]) * a.shape[0] / 2 + _SLACK_PX
     return (abs(place[0]) <= room and abs(place[1]) <= room
             and abs(math.log((var_a + 1) / (var_b + 1))) <= 2 * _MOST_CHANGE
@@ -112,17 +130,17 @@ def _fits(a: np.ndarray, b: np.ndarray, place: np.ndarray) -> bool:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _moments(
-    a: np.ndarray, b: np.ndarray, place: np.ndarray, cubic: bool
+    a: np.ndarray, b: np.ndarray, place: np.ndarray, cubic: bool, stride: int
 ) -> tuple[float, float, float, float, float]:
-    """Correlation, means and variances of A and the laid-over B, where both are."""
+    """Correlation, means and variances of A and the laid-over B where both are, on each `stride`-th pixel."""
     size = a.shape[0]
     c = (size - 1) / 2
     n, sum_a, sum_b, sum_aa, sum_bb, sum_ab = 0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for y in range(size):
+    for y in range(0, size, stride):
         v = c + place[2] * (y - c) + place[1]
         if v < 0 or v > size - 1:
             continue
-        for x in range(size):
+        for x in range(0, size, stride):
             u = c + place[2] * (x - c) + place[0]
             if u < 0 or u > size - 1:
                 continue
@@ -134,7 +152,7 @@ def _moments(
             sum_aa += p * p
             sum_bb += q * q
             sum_ab += p * q
-    if n < size * size // 2:
+    if n < size * size // (2 * stride * stride):
         return -1.0, 0.0, 0.0, 0.0, 0.0
     mean_a, mean_b = sum_a / n, sum_b / n
     var_a, var_b = sum_aa / n - mean_a * mean_a, sum_bb / n - mean_b * mean_b

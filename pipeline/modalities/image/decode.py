@@ -15,7 +15,7 @@ from pipeline.stage import Missing
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # nothing else is tried on a file
 MOST_PIXELS = 64_000_000
 _ORIENTATION = 0x0112  # EXIF tag
-_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
 class Unreadable(ValueError):

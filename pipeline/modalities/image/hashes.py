@@ -69,10 +69,16 @@ def _crop(thumb: np.ndarray, x: float, y: float) -> np.ndarray:
 
 
 def _code(thumb: np.ndarray) -> np.ndarray:
-    """Return (4,) uint64: the signs of the low frequencies, row by row; the mean's own bit is 0."""
+    """Return (4,) uint64: the signs of the low frequencies, the 8 x 8 lowest first; the mean has 0."""
     waves = opencv().dct(thumb.astype(np.float32))[:_WAVES, :_WAVES] > 0
     waves[0, 0] = False
-    return np.packbits(waves.ravel()).view(np.uint64)
+    return _packed(waves)
+
+
+def _packed(bits: np.ndarray) -> np.ndarray:
+    half = _WAVES // 2
+    quarters = (bits[:half, :half], bits[:half, half:], bits[half:, :half], bits[half:, half:])
+    return np.packbits(np.concatenate([q.ravel() for q in quarters])).view(np.uint64)
 
 
 @cache
@@ -80,7 +86,7 @@ def mirror_mask() -> np.ndarray:
     """(4,) uint64: the bits that differ in the code of the mirrored picture, those of odd columns."""
     odd = np.zeros((_WAVES, _WAVES), bool)
     odd[:, 1::2] = True
-    return np.packbits(odd.ravel()).view(np.uint64)
+    return _packed(odd)
 
 
 def _detail(thumb: np.ndarray) -> np.ndarray:

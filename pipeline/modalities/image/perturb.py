@@ -111,7 +111,7 @@ def _colour(draw: random.Random, strength: float, pixels: np.ndarray, grey: bool
 
 
 def _blur(draw: random.Random, strength: float, pixels: np.ndarray, grey: bool) -> Drawn:
-    sigma_px = round(max(draw.uniform(0.002, 0.005) * strength * max(pixels.shape), 0.4), 2)
+    sigma_px = round(0.4 + draw.uniform(0.001, 0.004) * strength * max(pixels.shape), 2)
     return (_albumentations().GaussianBlur(blur_limit=0, sigma_limit=(sigma_px, sigma_px), p=1),
             f"blurred by {sigma_px:g} px")
 

@@ -14,7 +14,7 @@ from pipeline.progress import advance
 
 NEAREST = 16  # train pictures looked at closely for each picture
 _MOST_BITS = 76  # of 256 that copies may differ in, in their best views; pictures of other things: 128 +- 8
-_MOST_BITS_WHOLE = 100  # beyond this many between the whole pictures their crops are not looked at
+_MOST_BITS_LOW = 26  # of the 63 lowest, between the whole pictures, beyond which no more is looked at
 _PART = 256  # pictures a thread takes at once
 
 
@@ -86,9 +86,10 @@ def _nearest(
     for q in range(len(queries)):
         bits[:] = _MOST_BITS + 1
         for t in range(len(train)):
-            best, best_turned = _differ(queries[q, 0], whole[t], mask)
-            if min(best, best_turned) > _MOST_BITS_WHOLE or train[t] == start + q:
+            low = queries[q, 0, 0] ^ whole[t, 0]
+            if min(_ones(low), _ones(low ^ mask[0])) > _MOST_BITS_LOW or train[t] == start + q:
                 continue
+            best, best_turned = _differ(queries[q, 0], whole[t], mask)
             for k in range(5):
                 for plain, turned in (_differ(queries[q, 1 + k], whole[t], mask),
                                       _differ(queries[q, 0], crops[t, k], mask)):
