@@ -1,10 +1,11 @@
-"""Run the demo in a new workspace and write its figures to demo.json; put them into the README.
+"""Run the demo in a new workspace and write its figures to JSON; put them into the README or the guide.
 
 From the repository's root:
 
-    python benchmarks/demo.py            about 10 minutes on two cores
-    python benchmarks/demo.py --keep     leave the workspace, to look at its reports
-    python benchmarks/demo.py --readme   only rewrite the README from demo.json
+    python benchmarks/demo.py                  the demo on text: demo.json, about 10 minutes on two cores
+    python benchmarks/demo.py image            that of another modality: demo_image.json; also tabular, sft
+    python benchmarks/demo.py image --keep     leave the workspace, to look at its reports
+    python benchmarks/demo.py --page           only rewrite the pages from the JSON files
 """
 
 from __future__ import annotations
@@ -21,13 +22,23 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-JSON, README = HERE / "demo.json", HERE.parent / "README.md"
-BEGIN, END = "<!-- demo.json: begin -->", "<!-- demo.json: end -->"
+ROOT = HERE.parent
+OTHERS = ROOT / "docs" / "modalities.md"
+PAGES = {"text": ROOT / "README.md", "image": OTHERS, "tabular": OTHERS, "sft": OTHERS}
 
 
-def measure() -> dict:
+def json_of(modality: str) -> Path:
+    return HERE / ("demo.json" if modality == "text" else f"demo_{modality}.json")
+
+
+def marks(modality: str) -> tuple[str, str]:
+    return tuple(f"<!-- {json_of(modality).name}: {end} -->" for end in ("begin", "end"))
+
+
+def measure(modality: str) -> dict:
     workspace = tempfile.mkdtemp(prefix="assay-demo-")
     command = [str(Path(sys.executable).parent / "assay"), "demo", "--json", "-w", workspace]
+    command += [] if modality == "text" else ["--modality", modality]
     started = time.monotonic()
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     seconds = time.monotonic() - started
@@ -45,17 +56,13 @@ def measure() -> dict:
                "variants": {}}
     for name, variant in out["variants"].items():
         final = variant["evaluation"]
-        figures["variants"][name] = {
-            "planted": variant["planted"],
-            "comparisons": final["comparisons"],
-            "raw": {k: final["raw"]["metrics"][k] for k in ("macro_f1", "accuracy")},
-            "curated": {k: final["curated"]["metrics"][k] for k in ("macro_f1", "accuracy")},
-        }
+        figures["variants"][name] = {"planted": variant["planted"], "comparisons": final["comparisons"],
+                                     "split": final["split"]}
     return figures
 
 
 def table(figures: dict) -> str:
-    """Return the README's block: found against planted, raw against curated."""
+    """Return a page's block: found against planted, raw against curated."""
     lines = ["| fault in the data | planted | found | precision | recall | average precision |",
              "| --- | --- | --- | --- | --- | --- |"]
     for variant, values in figures["variants"].items():
@@ -63,24 +70,35 @@ def table(figures: dict) -> str:
             keys = ("planted", "found", "precision", "recall", "average_precision")
             numbers = [_cell(p.get(k)) for k in keys]
             lines.append(f"| {p['fault']} ({variant}) | " + " | ".join(numbers) + " |")
-    lines += ["", "| test split | raw macro-F1 | curated macro-F1 | curated − raw, points [95 % interval] "
-              "| verdict | method |", "| --- | --- | --- | --- | --- | --- |"]
-    for variant, values in figures["variants"].items():
-        for c in values["comparisons"]:
-            effect = f"{100 * c['difference']:+.1f} [{100 * c['low']:+.1f}, {100 * c['high']:+.1f}]"
-            runs = f"{c['method']}, {c['replicates']} run{'s' if c['replicates'] > 1 else ''} a side"
-            lines.append(f"| {variant} | {c['raw']:.3f} | {c['curated']:.3f} | {effect} "
-                         f"| {c['verdict']} | {runs} |")
-    lines += ["", f"Measured by `python benchmarks/demo.py`: {figures['wall_seconds']} s, "
-              f"{figures['peak_gib']} GiB, {figures['machine']}; the same command again: "
-              f"{figures['second_run_seconds']} s, nothing computed."]
+    lines += ["", *_comparisons(figures), "", f"Measured by `{figures['command']}`: "
+              f"{figures['wall_seconds']} s, {figures['peak_gib']} GiB, {figures['machine']}; "
+              f"the same command again: {figures['second_run_seconds']} s, nothing computed."]
     return "\n".join(lines)
 
 
-def write_readme(figures: dict) -> None:
-    text = README.read_text("utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{table(figures)}\n{END}{after}", "utf-8")
+def _comparisons(figures: dict) -> list[str]:
+    """In points of a share, or in the unit of a loss."""
+    first = next(iter(figures["variants"].values()))["comparisons"][0]["metric"]
+    loss = first.startswith("loss")
+    name, unit, times = (first.replace("_", " "), "nats", 1) if loss else ("macro-F1", "points", 100)
+    lines = [f"| test split | raw {name} | curated {name} | curated − raw, {unit} [95 % interval] "
+             "| verdict | method |", "| --- | --- | --- | --- | --- | --- |"]
+    digits = 3 if loss else 1
+    for variant, values in figures["variants"].items():
+        for c in values["comparisons"]:
+            one, low, high = (f"{times * c[k]:+.{digits}f}" for k in ("difference", "low", "high"))
+            runs = f"{c['method']}, {c['replicates']} run{'s' if c['replicates'] > 1 else ''} a side"
+            lines.append(f"| {variant} | {c['raw']:.3f} | {c['curated']:.3f} | {one} [{low}, {high}] "
+                         f"| {c['verdict']} | {runs} |")
+    return lines
+
+
+def write_page(modality: str) -> None:
+    page, (begin, end) = PAGES[modality], marks(modality)
+    text = page.read_text("utf-8")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    block = table(json.loads(json_of(modality).read_text("utf-8")))
+    page.write_text(f"{before}{begin}\n{block}\n{end}{after}", "utf-8")
 
 
 def _cell(value: object) -> str:
@@ -94,17 +112,23 @@ def _machine() -> str:
 
 
 def main() -> None:
-    if "--readme" not in sys.argv:
-        figures = measure()
-        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True,
-                                text=True, check=True)
-        from pipeline import __version__
-        from pipeline.report.environment import versions
+    named = [name for name in sys.argv[1:] if not name.startswith("--")]
+    if "--page" in sys.argv:
+        for modality in PAGES:
+            write_page(modality)
+        return
+    modality = named[0] if named else "text"
+    figures = measure(modality)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True,
+                            check=True)
+    from pipeline import __version__
+    from pipeline.report.environment import versions
 
-        figures |= {"command": "python benchmarks/demo.py", "commit": commit.stdout.strip(),
-                    "machine": _machine(), "versions": versions(__version__)}
-        JSON.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", "utf-8")
-    write_readme(json.loads(JSON.read_text("utf-8")))
+    command = " ".join(["python benchmarks/demo.py", *([modality] if modality != "text" else [])])
+    figures |= {"command": command, "commit": commit.stdout.strip(), "machine": _machine(),
+                "versions": versions(__version__)}
+    json_of(modality).write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", "utf-8")
+    write_page(modality)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from finetune import metrics
 from finetune.crossfit import fold_codes
 from finetune.generation import generates
 from finetune.generation.settings import for_generation
-from finetune.labels import codes, present
-from finetune.linear import fit_linear, softmax
+from finetune.labels import decided, independent, membership, present, truths
+from finetune.linear import fit_linear, probabilities
 from finetune.probe import row_features
 from finetune.settings import Training
-from finetune.train import train_rows, train_targets
+from finetune.train import spoken_of, train_rows, train_targets
 from pipeline.dataset import Dataset
 from pipeline.signals.engine import Engine
 
@@ -29,7 +29,7 @@ def with_strength(data: Dataset, training: Training, engine: Engine) -> Training
 
     Conversations have no penalty to choose: they get the defaults of a model that answers.
     Without validation rows, train rows are asked in turn, those of a group or an ancestor together. The
-    smallest of equals wins. Cost: six probes, or thirty. Raises `NotApplicable` where labels are no single classes.
+    smallest of equals wins. Cost: six probes, or thirty. Raises `NotApplicable` where labels are no classes.
     """
     if generates(data):
         return for_generation(training)
@@ -37,29 +37,22 @@ def with_strength(data: Dataset, training: Training, engine: Engine) -> Training
         return training
     train, classes = train_rows(data)
     held = data.roots.where((data.roots.splits == "validation") & present(data.roots))
-    truth = codes(held.labels, classes)
-    held, truth = held.where(truth >= 0), truth[truth >= 0]
-    targets, x = train_targets(train, classes, training), row_features(train, data, engine)
-    fold = None
+    held = held.where(spoken_of(held, classes)) if held.n_rows else held
+    targets, sets = train_targets(train, classes, training), independent(train)
+    x = row_features(train, data, engine)
     if held.n_rows:
-        x_held = row_features(held, data, engine)
+        truth, x_held = membership(truths(held), classes), row_features(held, data, engine)
+        parts = [(np.ones(train.n_rows, dtype=bool), slice(None))]
     else:
-        fold, truth = fold_codes(train, FOLDS, 0)[0], codes(train.labels, classes)
-    scores = []
+        truth, x_held = membership(truths(train), classes), x
+        fold = fold_codes(train, FOLDS, 0)[0]
+        parts = [(fold != k, fold == k) for k in np.unique(fold)]
+    ones, scores = np.ones((1, len(truth))), []
     for c in STRENGTHS:
-        if fold is None:
-            predicted = softmax(x_held, fit_linear(x, targets, c)).argmax(axis=1)
-        else:
-            predicted = _out_of_fold(x, targets, fold, c)
-        counts = metrics.counts(truth, predicted, len(classes), np.ones((1, len(truth))))
+        predicted = np.zeros_like(truth)
+        for learns, asked in parts:
+            fitted = fit_linear(x[learns], targets[learns], c, sets=sets)
+            predicted[asked] = decided(probabilities(x_held[asked], fitted, sets), sets)
+        counts = metrics.counts_of(truth, predicted, ones)
         scores.append(round(float(metrics.from_counts(counts)["macro_f1"][0]), 6))
     return training.model_copy(update={"c": STRENGTHS[int(np.argmax(scores))]})
-
-
-def _out_of_fold(x: np.ndarray, targets: np.ndarray, fold: np.ndarray, c: float) -> np.ndarray:
-    """Return each row's class (n,) as predicted by the rows of the other folds."""
-    out = np.zeros(len(x), np.int64)
-    for k in np.unique(fold):
-        own = fold == k
-        out[own] = softmax(x[own], fit_linear(x[~own], targets[~own], c)).argmax(axis=1)
-    return out

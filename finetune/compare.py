@@ -5,6 +5,7 @@ Rows and training runs are crossed: every run predicts every row. The interval r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from finetune import metrics
+from finetune.labels import label_key, membership
 from finetune.replicates import Replicates
 
 POINTS = "points"
@@ -67,6 +69,7 @@ def compare(
     if metric not in METRICS:
         raise ValueError(f"metric {metric!r} is none of {', '.join(METRICS)}")
     classes = sorted({*raw.classes, *curated.classes, *raw.labels})
+    member = _member(classes)
     truth, before, after = (_codes(part, classes) for part in (raw.labels, raw, curated))
     clusters = np.unique(np.array(raw.clusters, dtype=str), return_inverse=True)[1]
     n_runs, n_rows = before.shape
@@ -74,7 +77,7 @@ def compare(
     ones = np.ones((1, n_rows), dtype=np.float32)
     weights = np.vstack([ones, metrics.bootstrap_weights(clusters, n_boot, rng)])  # (1 + B, n)
     run_weights = rng.multinomial(n_runs, np.full(n_runs, 1.0 / n_runs), size=n_boot) / n_runs  # (B, R)
-    sides = [_by_run(predicted, truth, len(classes), weights) for predicted in (before, after)]
+    sides = [_by_run(predicted, truth, member, weights) for predicted in (before, after)]
     found = {}
     for name in METRICS:
         one, two = sides[0][name], sides[1][name]  # (1 + B, R), the first line without resampling
@@ -120,11 +123,24 @@ def _codes(what: Replicates | tuple[str, ...], classes: list[str]) -> np.ndarray
     return np.array([place[v] for v in what], dtype=np.int64)
 
 
+def _member(cells: list[str]) -> np.ndarray:
+    """Return which class each label cell, as JSON, names, (C, K) bool: itself, or the items of a list."""
+    read = [json.loads(cell) for cell in cells]
+    named = [cell if isinstance(cell, list) else [cell] for cell in read]
+    return membership(named, sorted({c for row in named for c in row}, key=label_key))
+
+
 def _by_run(
-    predicted: np.ndarray, truth: np.ndarray, n_classes: int, weights: np.ndarray
+    predicted: np.ndarray, truth: np.ndarray, member: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return each metric as (1 + B, R): of every run under every weighting of the rows."""
-    runs = [metrics.from_counts(metrics.counts(truth, p, n_classes, weights)) for p in predicted]
+    """Return each metric as (1 + B, R): of every run under every weighting of the rows.
+
+    Of sets the accuracy is that of whole sets.
+    """
+    runs = []
+    for p in predicted:
+        found = metrics.from_counts(metrics.counts_of(member[truth], member[p], weights))
+        runs.append({**found, "accuracy": metrics.weighted_mean(truth == p, weights)})
     return {name: np.stack([run[name] for run in runs], axis=1) for name in METRICS}
 
 

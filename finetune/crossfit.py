@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from finetune.features import features
-from finetune.labels import classes_of, codes, label_key, present
+from finetune.labels import classes_of, label_key, present
 from finetune.settings import Training
 from pipeline import crossfit
+from pipeline.crossfit_labels import cross_fit_labels
 from pipeline.dataset import ROW_ID, Dataset
 from pipeline.given import Given
+from pipeline.labels import labels_of
 from pipeline.modalities import modality
 from pipeline.signals.engine import Engine
 
@@ -28,7 +30,7 @@ def cross_fit(data: Dataset, training: Training, engine: Engine, seed: int) -> G
     rows' weights and with the rows made by stages. Train rows get out-of-fold probabilities, held-out rows
     those of all train rows. A made row shares its ancestor's fold; one whose ancestors lie in several folds
     sits out, since it would carry a held-out row's content into the fit. `class_weight="balanced"` makes all
-    classes weigh alike. Raises `NotApplicable` when labels are no single classes.
+    classes weigh alike. Raises `NotApplicable` when labels are no classes.
     """
     from scipy.sparse import issparse
 
@@ -38,8 +40,8 @@ def cross_fit(data: Dataset, training: Training, engine: Engine, seed: int) -> G
     views: dict[str, Any] = {"embeddings": features(data, engine).astype(np.float64)}
     views |= modality(data.modality).views(data.content, data.is_train & ~split)
     c = {name: signal.sparse_c if issparse(matrix) else signal.dense_c for name, matrix in views.items()}
-    fit = crossfit.cross_fit(
-        views, codes(data.labels, classes), data.is_train, folds, data.weights * ~split, len(classes), c,
+    fit = cross_fit_labels(
+        views, labels_of(data, classes), data.is_train, folds, data.weights * ~split, c,
         passes=signal.passes, run=crossfit.in_threads(engine.workers),
         balance=1.0 if training.class_weight == "balanced" else signal.balance,
     )  # fmt: skip

@@ -8,6 +8,10 @@ label smoothing and several annotators are then all the same thing, and
 over the whole effective batch: all micro-batches of an accumulation window, in all processes. The Trainer's
 own way divides each micro-batch by its own count, and for classifiers multiplies loss and gradients by the
 number of accumulated batches.
+
+Where a row may be of several classes at once, its target is a line of 2 K numbers, the weight that says *yes*
+to each class and the weight that says *no*; p is then the sigmoid and its complement (binary cross-entropy,
+the mean over classes), and sum T counts rows times K.
 """
 
 from __future__ import annotations
@@ -36,13 +40,43 @@ def targets(
     >>> targets(np.array([0, 1, 1]), 2, np.array([1.0, 1.0, 2.0]), label_smoothing=0.2).round(2).tolist()
     [[0.9, 0.1], [0.1, 0.9], [0.2, 1.8]]
     """
-    of_class = np.bincount(codes, weights=weights, minlength=n_classes)
+    return soft_targets(np.eye(n_classes)[codes], weights, label_smoothing, balanced)
+
+
+def soft_targets(
+    shares: np.ndarray, weights: np.ndarray, label_smoothing: float = 0.0, balanced: bool = False
+) -> np.ndarray:
+    """Return T (n, K) from each row's shares of the classes (n, K), lines that sum to 1.
+
+    `balanced` multiplies the share of class k by W / (K W_k), with W_k the weight of that class in all rows.
+    """
+    n_classes = shares.shape[1]
+    of_class = weights @ shares
+    factor = np.ones(n_classes)
     if balanced:
         factor = np.divide(weights.sum(), n_classes * of_class, out=np.zeros(n_classes), where=of_class > 0)
-        weights = weights * factor[codes]
-    out = np.full((len(codes), n_classes), label_smoothing / n_classes)
-    out[np.arange(len(codes)), codes] += 1.0 - label_smoothing
-    return out * weights[:, None]
+    weighted = shares * factor  # (n, K)
+    spread = weighted.sum(axis=1, keepdims=True) * (label_smoothing / n_classes)
+    return (weighted * (1.0 - label_smoothing) + spread) * weights[:, None]
+
+
+def set_targets(
+    named: np.ndarray, weights: np.ndarray, label_smoothing: float = 0.0, balanced: bool = False
+) -> np.ndarray:
+    """Return T (n, 2 K) from which classes each row names (n, K): the yes of every class, then its no.
+
+    `balanced` gives the yes and the no of a class half of all weight each.
+
+    >>> set_targets(np.array([[1.0, 0.0]]), np.array([2.0]), label_smoothing=0.2).round(2).tolist()
+    [[1.8, 0.2, 0.2, 1.8]]
+    """
+    sides = np.hstack([named, 1.0 - named])
+    of_side = weights @ sides
+    factor = np.ones(len(of_side))
+    if balanced:
+        factor = np.divide(weights.sum(), 2 * of_side, out=np.zeros(len(of_side)), where=of_side > 0)
+    smooth = sides * (1.0 - label_smoothing) + label_smoothing / 2
+    return smooth * factor * weights[:, None]
 
 
 def weighted_loss(
@@ -50,7 +84,8 @@ def weighted_loss(
 ) -> torch.Tensor:
     """Return the loss of one micro-batch; a `compute_loss_func` for `weighted_trainer()`.
 
-    labels : targets (b, K). num_items_in_batch : sum of all targets of the window, this batch's own when
+    labels : targets (b, K), or (b, 2 K) where each class is a question of its own.
+    num_items_in_batch : sum of all targets of the window, this batch's own when
         None.
     """
     import torch
@@ -58,7 +93,11 @@ def weighted_loss(
     logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
     labels = labels.float()
     total = labels.sum() if num_items_in_batch is None else num_items_in_batch
-    log_probs = torch.log_softmax(logits.float(), dim=-1)  # (b, K), or (b, members, K) of an ensemble
+    if labels.shape[-1] == 2 * logits.shape[-1]:
+        both = torch.cat([logits, -logits], dim=-1).float()  # yes and no
+        log_probs = torch.nn.functional.logsigmoid(both)
+    else:
+        log_probs = torch.log_softmax(logits.float(), dim=-1)  # (b, K), or (b, members, K) of an ensemble
     if log_probs.ndim == 3:
         log_probs = log_probs.mean(dim=1)  # each member learns on its own
     loss: torch.Tensor = -(labels * log_probs).sum()  # (b, K) -> ()

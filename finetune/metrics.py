@@ -38,7 +38,12 @@ def bootstrap_weights(clusters: np.ndarray, n_boot: int, rng: np.random.Generato
 def counts(truth: np.ndarray, predicted: np.ndarray, n_classes: int, weights: np.ndarray) -> Counts:
     """Count per class. truth, predicted : (n,) class codes. Cost: three products (B, n) x (n, K)."""
     eye = np.eye(n_classes, dtype=weights.dtype)
-    of_truth, of_predicted = eye[truth], eye[predicted]  # (n, K)
+    return counts_of(eye[truth], eye[predicted], weights)
+
+
+def counts_of(truth: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> Counts:
+    """Count per class. truth, predicted : (n, K), the classes of each row, one or several."""
+    of_truth, of_predicted = truth.astype(weights.dtype), predicted.astype(weights.dtype)
     parts = (of_truth, of_predicted, of_truth * of_predicted)
     return Counts(*((weights @ part).astype(np.float64) for part in parts))
 
@@ -66,6 +71,11 @@ def from_counts(c: Counts) -> dict[str, np.ndarray]:
         out[f"macro_{name}"] = _mean(values, present)
         out[f"weighted_{name}"] = ratio((values * c.support).sum(axis=1), n)
     return out
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean of values (n,) under each weighting, (B,)."""
+    return np.asarray(weights @ values.astype(np.float64) / weights.sum(axis=1))
 
 
 def log_loss(truth: np.ndarray, probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -122,6 +132,25 @@ def roc_auc(truth: np.ndarray, probs: np.ndarray, weights: np.ndarray) -> np.nda
         won = (up * (np.cumsum(down, axis=1) - down / 2)).sum(axis=1)
         total += ratio(won, pairs)
         used += pairs > 0
+    return np.divide(total, used, out=np.full(len(weights), np.nan), where=used > 0)
+
+
+def average_precision(named: np.ndarray, probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Macro average precision of sets, (B,): the mean over classes that have rows, NaN where none has.
+
+    AP = sum over the rows of a class, most probable first, of the precision up to there / their number;
+    rows of equal probability count as one step. named : (n, K) bool. Cost: O(K B n).
+    """
+    total, used = np.zeros(len(weights)), np.zeros(len(weights))
+    for k in np.flatnonzero(named.any(axis=0)):
+        order = np.argsort(-probs[:, k], kind="stable")
+        starts = np.flatnonzero(np.r_[True, np.diff(probs[order, k]) < 0])
+        hits = np.add.reduceat(weights[:, order] * named[order, k], starts, axis=1, dtype=np.float64)
+        seen = np.add.reduceat(weights[:, order], starts, axis=1, dtype=np.float64)
+        precision = ratio(np.cumsum(hits, axis=1), np.cumsum(seen, axis=1))
+        rows = hits.sum(axis=1)
+        total += ratio((precision * hits).sum(axis=1), rows)
+        used += rows > 0
     return np.divide(total, used, out=np.full(len(weights), np.nan), where=used > 0)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from finetune.features import features
-from finetune.linear import fit_linear, softmax
+from finetune.labels import independent
+from finetune.linear import fit_linear, probabilities
 from finetune.settings import Training
 from pipeline.dataset import Dataset
 from pipeline.modalities import modality
@@ -27,7 +28,8 @@ class Probe:
 
     state : what the modality learnt from the train rows. embeddings : the signal's settings. given : whether
         the
-    vectors were brought by the user, who then brings them for every row to predict.
+    vectors were brought by the user, who then brings them for every row to predict. sets : whether each
+        class has a probability of its own.
     """
 
     coefficients: np.ndarray
@@ -36,6 +38,7 @@ class Probe:
     given: bool
     encoder: str  # its name where the settings give none
     folder: Path | None = None
+    sets: bool = False
 
     def predict(self, data: Dataset, engine: Engine) -> np.ndarray:
         """Return probabilities (n, K) float64. Raises `NotApplicable` when given vectors are missing."""
@@ -49,7 +52,7 @@ class Probe:
                 f"the embeddings have {x.shape[1]} numbers, "
                 f"the probe was trained on {self.coefficients.shape[1] - 1}"
             )
-        return softmax(x, self.coefficients)
+        return probabilities(x, self.coefficients, self.sets)
 
     def save(self, folder: Path, engine: Engine) -> str:
         """Write head, preprocessing and the encoder itself; returns the encoder's name."""
@@ -63,7 +66,7 @@ class Probe:
             folder / HEAD,
         )
         facts = {"state": self.state, "embeddings": self.embeddings, "given": self.given,
-                 "encoder": self.encoder}  # fmt: skip
+                 "encoder": self.encoder, "sets": self.sets}  # fmt: skip
         (folder / PREPROCESS).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
         if self.given:
             return "given embeddings"
@@ -88,15 +91,17 @@ class Probe:
 
 
 def fit(train: Dataset, data: Dataset, targets: np.ndarray, training: Training, engine: Engine) -> Probe:
-    """Fit on `train`, rows of `data`, with targets (n, K). Raises `NotApplicable` without embeddings."""
+    """Fit on `train`, rows of `data`, with targets of `finetune.loss`. Raises `NotApplicable`."""
     signals = engine.signals(data)
-    coefficients = fit_linear(row_features(train, data, engine), targets, strength(training))
+    sets = independent(train)
+    coefficients = fit_linear(row_features(train, data, engine), targets, strength(training), sets=sets)
     return Probe(
         coefficients,
         dict(signals.state),
         embedding_settings(engine),
         signals.origins.get("embeddings", "computed") != "computed",
         next(iter(modality(data.modality).encoders), ""),
+        sets=sets,
     )
 
 
@@ -124,7 +129,8 @@ def load(folder: Path) -> Probe:
     head = load_file(folder / HEAD)
     facts = json.loads((folder / PREPROCESS).read_text("utf-8"))
     coefficients = np.hstack([head["weight"], head["bias"][:, None]])
-    return Probe(coefficients, facts["state"], facts["embeddings"], facts["given"], facts["encoder"], folder)
+    return Probe(coefficients, facts["state"], facts["embeddings"], facts["given"], facts["encoder"], folder,
+                 facts["sets"])
 
 
 def encoder_folder(name: str) -> Path | None:

@@ -13,8 +13,8 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
-from finetune.labels import codes, label_key, present
-from finetune.linear import fit_linear, softmax
+from finetune.labels import cells_of, codes, decided, independent, label_key, present, truths
+from finetune.linear import fit_linear, probabilities
 from finetune.probe import row_features, strength
 from finetune.settings import Training
 from finetune.train import Saved, fit, train_rows, train_targets
@@ -30,7 +30,7 @@ class Replicates:
     """What R training runs predict for n held-out rows. Labels and classes are JSON texts.
 
     clusters : rows with the same text there are copies, one piece of evidence.
-    predicted : (R, n) int64, places in `classes`.
+    predicted : (R, n) int64, places in `classes`, which are lists of classes where labels are sets.
     """
 
     row_ids: tuple[str, ...]
@@ -44,7 +44,10 @@ class Replicates:
     def of(cls, predictions: pa.Table, method: str) -> Replicates:
         """Return an evaluation's predictions as a single run."""
         columns = {c: predictions[c].to_pylist() for c in predictions.column_names if c != "probs"}
-        classes = json.loads(columns["classes"][0]) if columns["classes"] else []
+        every = {label_key(c) for c in json.loads(columns["classes"][0])} if columns["classes"] else set()
+        if any(text.startswith("[") for text in columns["predicted"]):
+            every = set(columns["predicted"])
+        classes = [json.loads(text) for text in sorted(every)]
         predicted = codes([json.loads(v) for v in columns["predicted"]], classes)
         clusters = tuple(str(c) for c in columns["cluster"])
         ids, names = tuple(columns[ROW_ID]), tuple(label_key(c) for c in classes)
@@ -68,13 +71,19 @@ def replicate_predictions(
     classes = train_rows(data)[1]
     runs = _probes if training.method == "probe" else _tuned
     each = runs(data, rows, training, engine, n_replicates, seed)
-    predicted = list(counted("refits", each, n_replicates))
+    sets = independent(data)
+    said = [
+        [label_key(cell) for cell in cells_of(decided(probs, sets), classes, sets)]
+        for probs in counted("refits", each, n_replicates)
+    ]
+    names = [label_key(c) for c in classes] if not sets else sorted({text for run in said for text in run})
+    place = {name: k for k, name in enumerate(names)}
     return Replicates(
         row_ids=tuple(rows.ids),
-        labels=tuple(label_key(v) for v in rows.labels),
+        labels=tuple(label_key(v) for v in truths(rows)),
         clusters=tuple(modality(rows.modality).identity(rows.content)),
-        classes=tuple(label_key(c) for c in classes),
-        predicted=np.array(predicted, dtype=np.int64),
+        classes=tuple(names),
+        predicted=np.array([[place[text] for text in run] for run in said], dtype=np.int64),
         method=training.method,
     )
 
@@ -106,11 +115,13 @@ def _probes(
     data: Dataset, rows: Dataset, training: Training, engine: Engine, n: int, seed: int
 ) -> Iterator[np.ndarray]:
     train, classes = train_rows(data)
+    sets = independent(train)
     x, x_new = row_features(train, data, engine), row_features(rows, data, engine)
     for draw in poisson_draws(train, n, seed):
         kept = draw > 0
         t = train_targets(train.where(kept), classes, training, (train.weights * draw)[kept])
-        yield softmax(x_new, fit_linear(x[kept], t, strength(training), tolerance=1e-4)).argmax(axis=1)
+        fitted = fit_linear(x[kept], t, strength(training), tolerance=1e-4, sets=sets)
+        yield probabilities(x_new, fitted, sets)
 
 
 def _tuned(
@@ -119,7 +130,7 @@ def _tuned(
     for r in range(n):
         with TemporaryDirectory(prefix="assay-") as folder:
             model = cast(Saved, fit(data, training, engine, seed + r, Path(folder)))
-            yield model.predict(rows, engine).argmax(axis=1)
+            yield model.predict(rows, engine)
 
 
 def _key(text: str) -> int:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field, field_validator
 
 Method = Literal["probe", "partial", "lora", "full", "boosting"]
 
-# Fields read only when the rows are conversations and the model learns to answer.
+# Fields that only classifiers read, only models that learn to answer, only adapters.
+CLASSES = ("label_smoothing", "class_weight", "augmentation", "batch_norm")
 GENERATION = ("loss_turns", "loss_per", "max_new_tokens", "generate_rows")
 LORA = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "lora_save")
 
@@ -149,7 +150,7 @@ class Training(BaseModel, frozen=True, extra="forbid"):
                 "method", "trees", "learning_rate", "label_smoothing", "class_weight", "early_stopping"),
         }
         only = {"c", "seeds", "trees", *foreign} | (set() if self.method == "partial" else {"layers"})
-        only |= {"label_smoothing", "class_weight"} if generation else set(GENERATION)
+        only |= set(CLASSES) if generation else set(GENERATION)
         only |= set() if self.method == "lora" else set(LORA)
         names = own.get(self.method) or [n for n in type(self).model_fields if n not in only]
         return {name: self.rate if name == "learning_rate" else getattr(self, name) for name in names}

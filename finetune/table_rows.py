@@ -23,7 +23,7 @@ class Arrays(NamedTuple):
 
 
 def fit_columns(content: pa.Table) -> dict[str, Any]:
-    """Learn {"numbers": {column: {"median", "spread", "edges"}}, "categories": {column: [...]}} of rows.
+    """Learn {"numbers": {column: {"median", "spread", "edges", "reading"}}, "categories": {...}} of rows.
 
     `edges` are quantiles of the standardised numbers and of the different ones, each once. Categories are
     sorted; "" is a missing one.
@@ -33,9 +33,10 @@ def fit_columns(content: pa.Table) -> dict[str, Any]:
     for name in sorted(known["numbers"]):
         learnt = known["numbers"][name]
         median, spread = float(learnt["median"] or 0.0), float(learnt["spread"])
-        values = (columns.numbers(content[name]) - median) / spread
+        values = (columns.numbers(content[name], learnt) - median) / spread
         values = values[~np.isnan(values)]
-        numbers[name] = {"median": median, "spread": spread, "edges": _edges(values)}
+        numbers[name] = {"median": median, "spread": spread, "edges": _edges(values),
+                         "reading": learnt["reading"]}
     words = {name: _values(content[name]) for name in sorted(known["categories"])}
     return {"numbers": numbers, "categories": words}
 
@@ -50,7 +51,7 @@ def arrays(content: pa.Table, state: Mapping[str, Any]) -> Arrays:
         raise Refused(f"no column {absent[0]!r}; the model was trained on it (has {content.column_names})")
     numbers = np.zeros((content.num_rows, len(state["numbers"])), np.float32)
     for k, (name, learnt) in enumerate(sorted(state["numbers"].items())):
-        numbers[:, k] = (columns.numbers(content[name]) - learnt["median"]) / learnt["spread"]
+        numbers[:, k] = (columns.numbers(content[name], learnt) - learnt["median"]) / learnt["spread"]
     places = np.zeros((content.num_rows, len(state["categories"])), np.int64)
     for k, (name, values) in enumerate(sorted(state["categories"].items())):
         place = {value: i + 1 for i, value in enumerate(values)}

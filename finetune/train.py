@@ -17,12 +17,13 @@ from finetune.generation import generates
 from finetune.generation.generator import ABOUT, Generator
 from finetune.generation.train import fit_generator
 from finetune.inputs import Reader, inputs, resolved
-from finetune.loss import targets
+from finetune.loss import set_targets, soft_targets
 from finetune.quiet import training_room
 from finetune.refused import Refused
 from finetune.settings import Training
 from finetune.tune import Part, predict, tune, wants_bf16
 from pipeline.dataset import Dataset
+from pipeline.labels import labels_of
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable
 
@@ -118,7 +119,7 @@ def fit(
 
     Validation rows, if there are any, choose the epoch (partial, full); test rows are never looked at. The
     folder is a `save_pretrained` folder (the encoder's, for the probe) plus `assay_dataset.json`.
-    Raises `NotApplicable` when labels are no single classes, or fewer than 2. Same seed, machine and number
+    Raises `NotApplicable` when labels are no classes, or fewer than 2. Same seed, machine and number
     of threads: the same weights, to the bit.
     """
     if generates(data):
@@ -134,8 +135,9 @@ def fit(
             model = fitted.save(folder, engine)
     else:
         held = data.roots.where((data.roots.splits == "validation") & labels.present(data.roots))
-        held = held.where(labels.codes(held.labels, classes) >= 0)
-        known = targets(labels.codes(held.labels, classes), len(classes), np.ones(held.n_rows))
+        held = held.where(spoken_of(held, classes))
+        plain = training.model_copy(update={"label_smoothing": 0.0, "class_weight": None})
+        known = train_targets(held, classes, plain, np.ones(held.n_rows))
         model, history = _trained(Part(train, t), Part(held, known), classes, training, seed, folder)
     about = {
         "fingerprint": data.fingerprint, "modality": data.modality, "method": training.method,
@@ -155,6 +157,8 @@ def _trained(
     """Train a network or trees into the folder; returns the model's name and what happened by epoch."""
     with disk_errors(folder):
         if training.method == "boosting":
+            if labels.independent(train.rows):
+                raise NotApplicable("boosting tells one class a row, labels are lists of classes: use probe")
             boosting.fit(train.rows, train.targets, held.rows, held.targets, training, seed).save(folder)
             return "trees", []
         names = labels.class_names(classes)
@@ -191,7 +195,16 @@ def train_rows(data: Dataset) -> tuple[Dataset, tuple[Any, ...]]:
 def train_targets(
     train: Dataset, classes: tuple[Any, ...], training: Training, weights: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the rows' targets (n, K): their weights, smoothed and balanced as the settings say."""
+    """Return the rows' targets, (n, K) or for sets (n, 2 K): their weights, smoothed and balanced as the
+    settings say.
+    """
     weights = train.weights if weights is None else weights
-    codes, balanced = labels.codes(train.labels, classes), training.class_weight == "balanced"
-    return targets(codes, len(classes), weights, training.label_smoothing, balanced)
+    made = set_targets if labels.independent(train) else soft_targets
+    shares = labels_of(train, classes).targets
+    return made(shares, weights, training.label_smoothing, training.class_weight == "balanced")
+
+
+def spoken_of(data: Dataset, classes: tuple[Any, ...]) -> np.ndarray:
+    """Return which rows a model of these classes can be right about, (n,) bool."""
+    found = labels_of(data, classes)
+    return found.known if found.shape == "set" else found.codes >= 0

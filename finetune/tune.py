@@ -18,10 +18,13 @@ from finetune.quiet import has_bf16, training_room
 from finetune.settings import Training
 from pipeline.dataset import Dataset
 from pipeline.progress import counted
+from pipeline.stage import NotApplicable
 
 if TYPE_CHECKING:
     import torch
     from transformers import TrainerState
+
+SEVERAL = "multi_label_classification"  # as transformers calls rows of several classes
 
 
 class Part(NamedTuple):
@@ -43,6 +46,11 @@ def tune(
     folder.mkdir(parents=True, exist_ok=True)
     with training_room(seed), tempfile.TemporaryDirectory(dir=folder, prefix=".training-") as scratch:
         model, reader = inputs(train.rows.modality).open_model(training, names, train.rows)
+        if train.targets.shape[1] == 2 * len(names):  # see `finetune.loss.set_targets`
+            if getattr(model, "one_class", False):
+                what = f"{type(model).__name__} tells one class a row"
+                raise NotApplicable(f"{what}, labels are lists of classes: use probe")
+            model.config.problem_type = SEVERAL
         parts = [part for part in (train, validation) if part]
         rows = [reader.rows(part.rows) for part in parts]
         frozen = reader.freeze(model, training)
@@ -94,7 +102,9 @@ def predict(model: Any, reader: Reader, data: Dataset, bf16: bool) -> np.ndarray
         batches = reader.batches(rows, reader.predict_rows)
         for positions in counted("predicting", batches, len(batches)):
             given = _on(reader.collate([rows[i] for i in positions]), model.device)
-            out[positions] = torch.softmax(model(**given).logits.double(), dim=-1).cpu().numpy()
+            logits = model(**given).logits.double()
+            sets = getattr(model.config, "problem_type", None) == SEVERAL
+            out[positions] = (torch.sigmoid(logits) if sets else torch.softmax(logits, dim=-1)).cpu().numpy()
     return out
 
 

@@ -39,6 +39,9 @@ Tags = Annotated[list[str] | None, typer.Option("--tag", help="repeat as needed"
 Version = Annotated[str | None, typer.Option("--dataset-version", help="three numbers such as 1.0.0")]
 Published = Annotated[str | None, typer.Option(help="date of publication, YYYY-MM-DD")]
 Citation = Annotated[str | None, typer.Option(help="how to cite the dataset")]
+Layout = Annotated[
+    str, typer.Option(help="parquet; or imagefolder: the pictures as files, with a metadata.csv, no card")
+]
 Url = Annotated[str | None, typer.Option(help="where the dataset is to be found")]
 
 export = typer.Typer(no_args_is_help=True, help="Write a dataset as others read it; nothing is uploaded.")
@@ -64,11 +67,11 @@ def hf(
     label_column: LabelColumn = None,
     id_column: IdColumn = None, split_column: SplitColumn = None, group_column: GroupColumn = None,
     time_column: TimeColumn = None, modality: ModalityName = None, image_column: ImageColumn = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    layout: Layout = "parquet", as_json: Json = False, quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Write Parquet shards, a dataset card and croissant.json; `datasets.load_dataset(DIR)` reads them."""
     from pipeline.export import export_hf
+    from pipeline.recipe import RecipeError
 
     about = _about(license=license, language=language, pretty_name=pretty_name, version=dataset_version,
                    annotations_creators=annotations_creators, source_datasets=source_datasets, tags=tags,
@@ -76,8 +79,10 @@ def hf(
     columns = (text_column, label_column, id_column, split_column, group_column, time_column, modality,
                False, None, None, None, image_column)  # fmt: skip
     origin = origin_of(data, run, snapshot, workspace, columns, quiet)
-    done = export_hf(origin, folder, about)
-    if not about.licensed:
+    if layout not in ("parquet", "imagefolder"):
+        raise RecipeError(f"--layout {layout}: choose parquet or imagefolder")
+    done = export_hf(origin, folder, about, layout=layout)  # type: ignore[arg-type]
+    if not about.licensed and layout == "parquet":
         say("the card says license: unknown (state one with --license)")
     rows = {split.name: split.n_rows for split in done.splits}
     facts = {"folder": str(folder), "rows": rows, "files": [f for s in done.splits for f in s.files],

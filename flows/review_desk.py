@@ -6,15 +6,17 @@ import fcntl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pipeline.report.visible import visible
 from pipeline.review.decisions import VERBS, Decision, read_decisions, write_decisions
-from pipeline.review.items import Item, Origin
+from pipeline.review.items import SIDE_PX, Item, Origin
 from pipeline.review.nearby import nearby
 from pipeline.store import Busy, Store
 
+SMALL_PX = 96  # a side of the pictures of nearest rows
 MOST_CHARS = 20_000  # of a text that are sent to the page
 
 
@@ -32,8 +34,20 @@ class Desk:
         """All that the page shows, as plain values."""
         with self._lock:
             decisions = {row_id: _plain(d) for row_id, d in self._decisions.items()}
-        return {"name": self.found.name, "file": str(self.path), "labels": self.found.labels,
+        return {"pictures": self.pictures,
+                "name": self.found.name, "file": str(self.path), "labels": self.found.labels,
                 "items": [self._item(i) for i in self.items], "decisions": decisions}  # fmt: skip
+
+    @cached_property
+    def pictures(self) -> bool:
+        """Whether rows are pictures: the page asks for each when it shows it."""
+        return any(self.found.picture(item.row_id, SMALL_PX) for item in self.items[:5])
+
+    def picture(self, row_id: str, small: bool) -> str:
+        """Return a row's picture as a data: URI, "" where there is none. Raises `ValueError`."""
+        if row_id not in self.found.data.position:
+            raise ValueError(f"no row {row_id!r}")
+        return self.found.picture(row_id, SMALL_PX if small else SIDE_PX)
 
     @property
     def counts(self) -> dict[str, int]:

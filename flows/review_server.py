@@ -42,7 +42,7 @@ class ReviewServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET / is the page, GET /state what it shows, POST /decide a decision."""
+    """GET / is the page, GET /state what it shows, GET /picture a row's picture, POST /decide a decision."""
 
     server: ReviewServer
     protocol_version = "HTTP/1.1"
@@ -57,7 +57,14 @@ class Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, self.server.page.replace("{nonce}", nonce), "text/html", nonce)
         elif url.path == "/state" and self._allowed(self.headers.get("X-Assay-Token", "")):
             self._json(HTTPStatus.OK, self.server.desk.state)
-        elif url.path not in ("/", "/state"):
+        elif url.path == "/picture" and self._allowed(self.headers.get("X-Assay-Token", "")):
+            asked = parse_qs(url.query)
+            try:
+                found = self.server.desk.picture(asked.get("row", [""])[0], "small" in asked)
+                self._json(HTTPStatus.OK, {"picture": found})
+            except ValueError as error:
+                self._json(HTTPStatus.NOT_FOUND, {"error": str(error)})
+        elif url.path not in ("/", "/state", "/picture"):
             self._json(HTTPStatus.NOT_FOUND, {"error": "no such page"})
 
     def do_POST(self) -> None:

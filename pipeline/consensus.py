@@ -2,10 +2,10 @@
 
     q(i) = (w_m p(i) + sum_a w_a v_a(i)) / (w_m + sum_a w_a),   over the annotators a of row i
 
-with v_a(i) the class that a chose, smoothed by how often votes agree with the consensus; w_a measures how often
-annotator a agrees with the others, w_m how often the model does: CROWDLAB (Goh, Tkachenko & Mueller,
-arXiv:2210.06812), by cleanlab. Where only counts are known, a row's votes are dealt to columns by a hash of its
-id, so that all weigh alike. Where only shares are known, q(i) is the mean of p(i) and the shares.
+with v_a(i) the class that a chose, smoothed by how often votes agree with the consensus; w_a measures how
+often annotator a agrees with the others, w_m how often the model does: CROWDLAB (Goh, Tkachenko & Mueller,
+arXiv:2210.06812), by cleanlab. Where only counts are known, a row's votes are dealt to columns by a hash of
+its id, so that all weigh alike. Where only shares are known, q(i) is the mean of p(i) and the shares.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pipeline.labels import Labels
 def doubts_of_votes(data: Dataset, rows: np.ndarray, labels: Labels, probs: np.ndarray) -> Doubts:
     """Return the doubts about each row's majority, the first of equals, against the consensus.
 
-    Scores beside: `ambiguous` = sum_k p_k^2, how likely two annotators of such a row agree; it is out of fold,
-    so the row's own votes are not in it.
+    Scores beside: `ambiguous` = sum_k p_k^2, how likely two annotators of such a row agree; it is out of
+    fold, so the row's own votes are not in it.
     """
     q, metrics = posterior(data, rows, labels, probs)
     given = labels.codes
@@ -34,8 +34,8 @@ def doubts_of_votes(data: Dataset, rows: np.ndarray, labels: Labels, probs: np.n
         votes = labels.targets[k] * labels.n_votes[k]
         said = ", ".join(f"{c} {v:g}" for c, v in zip(labels.classes, votes, strict=True) if v)
         own, other = labels.classes[given[k]], labels.classes[best[k]]
-        return f"voted {said}, but with what is like it the consensus is {other} {q[k, best[k]]:.2f}, {own} " \
-               f"{q[k, given[k]]:.2f}"  # fmt: skip
+        numbers = f"{other} {q[k, best[k]]:.2f}, {own} {q[k, given[k]]:.2f}"
+        return f"voted {said}, but with what rows like it say the consensus is {numbers}"
 
     def right(k: int) -> Any:
         return labels.cell(np.where(np.arange(len(labels.classes)) == best[k], labels.n_votes[k], 0.0))
@@ -60,7 +60,9 @@ def posterior(
     return _crowdlab(votes, probs, list(names) or None)
 
 
-def _crowdlab(votes: np.ndarray, probs: np.ndarray, names: list[str] | None) -> tuple[np.ndarray, dict[str, Any]]:
+def _crowdlab(
+    votes: np.ndarray, probs: np.ndarray, names: list[str] | None
+) -> tuple[np.ndarray, dict[str, Any]]:
     from cleanlab.multiannotator import get_label_quality_multiannotator
 
     there = votes >= 0

@@ -1,4 +1,4 @@
-"""Few rows that stand for many: greedy orders over unit vectors, the first m of which are the subset of size m.
+"""Few rows that stand for many: greedy orders over unit vectors, the first m of which are the subset.
 
 facility_location : the next row is the one that raises sum_i max_{j in S} (1 + cos(i, j)) / 2 most, so that
     every row has a chosen one near it. The greedy order is within 1 - 1/e of the best (Nemhauser, Wolsey &

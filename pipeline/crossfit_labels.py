@@ -4,8 +4,8 @@ single : one fit over all classes.
 votes : a row with votes for several classes stands once for each, weighing its share: logistic regression on
     soft targets. Nobody's vote is a suspect, so there is one pass, and classes weigh as they come: the
     probabilities are to be shares of votes.
-set : each class against the rest. Penalties are chosen on the SEARCHED most frequent classes and their median
-    serves the others; classes weigh as they come, since a class is there when its probability reaches 1/2.
+set : each class against the rest. Penalties are chosen on the most frequent class and serve the others, which
+    have fewer rows to choose by; classes weigh as they come, since a class is there from probability 1/2 on.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ import numpy as np
 
 from pipeline.crossfit import CrossFit, cross_fit
 from pipeline.labels import Labels
-
-SEARCHED = 3
 
 
 def cross_fit_labels(
@@ -74,9 +72,8 @@ def _each_class(
     fits: dict[int, CrossFit] = {}
     strengths: dict[str, tuple[float, ...]] = {name: tuple(values) for name, values in c.items()}
     for turn, k in enumerate(frequent.tolist()):
-        if turn == SEARCHED:
-            chosen = {name: sorted(fit.c[name] for fit in fits.values()) for name in views}
-            strengths = {name: (values[len(values) // 2],) for name, values in chosen.items()}
+        if turn:
+            strengths = {name: (fits[frequent[0]].c[name],) for name in views}
         codes = np.where(labels.known, labels.targets[:, k] > 0.5, -1).astype(np.int64)
         fits[k] = cross_fit(views, codes, is_train, folds, weights, 2, strengths,
                             passes=passes, balance=0.0, run=run)  # fmt: skip
@@ -85,6 +82,6 @@ def _each_class(
         np.column_stack([fit.probs[:, 1] for fit in ordered]),
         {name: np.column_stack([fit.views[name][:, 1] for fit in ordered]) for name in views},
         {name: float(np.mean([fit.mix[name] for fit in ordered])) for name in views},
-        {name: float(np.median([fit.c[name] for fit in ordered])) for name in views},
+        fits[frequent[0]].c,
         np.any([fit.suspects for fit in ordered], axis=0),
     )

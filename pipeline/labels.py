@@ -1,15 +1,15 @@
 """Label cells of every shape: one class, a set of classes, or the votes of several annotators.
 
-| shape    | Arrow type of the column                 | a cell in Python           | means                          |
-| -------- | ---------------------------------------- | -------------------------- | ------------------------------ |
-| `single` | text, number or boolean                  | `"sport"`                  | the row's class                |
-| `set`    | large_list of text or numbers            | `["cup", "sport"]`         | every class that applies       |
-| `votes`  | struct with one float64 field a class    | `{"film": 1.0, "tv": 2.0}` | how many said so, or the share |
+| shape    | Arrow type of the column              | a cell in Python           | means                    |
+| -------- | ------------------------------------- | -------------------------- | ------------------------ |
+| `single` | text, number or boolean               | `"sport"`                  | the row's class          |
+| `set`    | large_list of text or numbers         | `["cup", "sport"]`         | every class that applies |
+| `votes`  | struct with one float64 field a class | `{"film": 1.0, "tv": 2.0}` | how many, or what share  |
 
-A struct holds votes because that is what JSON, Parquet and a fingerprint already make of a mapping, and because
-its type names every class, those without a vote too. The shape is read off the column's type and never off a
-cell: a list may be empty (no class applies), which is a label; null is a missing one, and so are votes that are
-all null or 0.
+A struct holds votes because that is what JSON, Parquet and a fingerprint already make of a mapping, and
+because its type names every class, those without a vote too. The shape is read off the column's type and
+never off a cell: a list may be empty (no class applies), which is a label; null is a missing one, and so are
+votes that are all null or 0.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Labels:
 
     targets : (n, K) float64: 1 for each class that a cell names; for votes the share that each class got.
         A missing label, and one that names no known class, is a line of zeros.
-    known : (n,) bool, whether there is a label. n_votes : (n,) float64, how many votes a row has, else 1 or 0.
+    known : (n,) bool, whether there is a label. n_votes : (n,) float64, how many votes a row has, else 1 or
+    0.
     """
 
     shape: Shape
@@ -168,14 +169,13 @@ def canonical(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """
     shape = shape_of_type(column.type)
     if shape == "set":
-        inner = column.type.value_type
-        cells = [None if c is None else sorted({v for v in c if v is not None}, key=class_order)
+        lists = [None if c is None else sorted({v for v in c if v is not None}, key=class_order)
                  for c in column.to_pylist()]  # fmt: skip
-        return pa.chunked_array([pa.array(cells, pa.large_list(inner))])
+        return pa.chunked_array([pa.array(lists, pa.large_list(column.type.value_type))])
     if shape == "votes":
         names = sorted(f.name for f in column.type)
-        cells = [_counted(cell, names) for cell in column.to_pylist()]
-        return pa.chunked_array([pa.array(cells, votes_type(names))])
+        votes = [_counted(cell, names) for cell in column.to_pylist()]
+        return pa.chunked_array([pa.array(votes, votes_type(names))])
     return column
 
 
@@ -196,12 +196,6 @@ def votes_column(annotators: Sequence[Sequence[Any]]) -> pa.Array:
         said = [str(v) for v in row if v is not None]
         cells.append({c: float(said.count(c)) for c in classes} if said else None)
     return pa.array(cells, votes_type(classes))
-
-
-def per_class(labels: Labels, mask: np.ndarray) -> dict[str, float]:
-    """Return how many of the masked rows name each class (of votes: the sum of shares), by its JSON text."""
-    totals = labels.targets[mask].sum(axis=0)
-    return {cell_json(c): float(t) for c, t in zip(labels.classes, totals, strict=True)}
 
 
 def _votes(data: Dataset, cells: np.ndarray, classes: Sequence[Any] | None) -> Labels:

@@ -70,7 +70,8 @@ def mask(text: str, data: Dataset, measures: pd.DataFrame | None = None) -> np.n
     part = parse(text)
     if part.op == "=":
         if part.name == "label" and data.roles.label:
-            return np.array([part.value in map(cell_text, classes_in(c)) for c in data.labels], dtype=bool)
+            named = ([cell_text(v) for v in classes_in(c)] for c in data.labels)
+            return np.array([part.value in row for row in named], dtype=bool)
         cells = _cells(part.name, data, measures)
         return np.array([c is not None and cell_text(c) == part.value for c in cells], dtype=bool)
     if measures is None or part.name not in measures.columns:

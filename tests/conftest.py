@@ -6,6 +6,7 @@ import os
 import random
 
 import pytest
+from image_data import make_image
 from pairs_data import make_preference, make_sft
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -94,6 +95,7 @@ def table_rows(seed: int = 0) -> list[dict]:
     add(0.1, 0.1, "blue", "never")  # a label nobody else has
     near = rows[3]
     add(near["x"], near["y"], "crimson", near["label"])  # near copy: one cell of three differs
+    add(-2.1, 2.05, "green", "low")  # a colour that the rest of the row contradicts
     return rows
 
 
@@ -113,7 +115,7 @@ def _columns(rows: list[dict]) -> dict[str, list]:
 
 
 def make_text_sets(seed: int = 0) -> Dataset:
-    """The texts with lists of topics; one in four is about two, and some lists lack one or have one too many."""
+    """The texts with lists of topics; one in four is about two, some lists lack one or have one too many."""
     rng, rows = random.Random(seed + 1), text_rows(seed)
     for k, row in enumerate(rows):
         row["label"] = [row["label"]]
@@ -144,7 +146,8 @@ def make_text_votes(seed: int = 0) -> Dataset:
 
 # The part of a name before "-" is the modality; what follows tells labels of another shape.
 FIXTURES = {"text": make_text, "text-sets": make_text_sets, "text-votes": make_text_votes,
-            "tabular": make_table, "sft": make_sft, "preference": make_preference}  # fmt: skip
+            "tabular": make_table, "sft": make_sft, "preference": make_preference,
+            "image": make_image}  # fmt: skip
 
 
 def modality_of(kind: str) -> str:

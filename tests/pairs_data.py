@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pyarrow as pa
+from image_data import file_of
 
 from pipeline.dataset import Dataset, Roles
+from pipeline.hashing import IMAGE, image_cell
 from pipeline.modalities.sft.turns import TURNS
 
 ANIMALS = {"spider": (8, "webs"), "horse": (4, "grass"), "ant": (6, "leaves"), "crab": (10, "algae"),
@@ -121,6 +124,9 @@ def another_cell(data: Dataset, column: str) -> object:
     """A cell with nothing in common with the others, of the column's type."""
     text = "Another text altogether, with nothing in common."
     kind = data.table.schema.field(column).type
+    if kind == IMAGE:
+        noise = np.random.default_rng(99).integers(0, 255, (40, 40, 3))
+        return image_cell(file_of(noise.astype(np.uint8)))
     return [{"role": "user", "content": text}] if str(kind) == str(TURNS) else text
 
 

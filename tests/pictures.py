@@ -20,7 +20,8 @@ def pixels(colour: str, seed: int, side: int = 24) -> np.ndarray:
     """A noisy gradient in a colour, (side, side, 3) uint8."""
     rng = np.random.default_rng(seed)
     slope = np.linspace(0.4, 1.2, side)[:, None, None]
-    return np.clip(slope * np.array(COLOURS[colour]) + rng.normal(0, 12, (side, side, 3)), 0, 255).astype("u1")
+    noise = rng.normal(0, 12, (side, side, 3))
+    return np.clip(slope * np.array(COLOURS[colour]) + noise, 0, 255).astype("u1")
 
 
 def encoded(picture: np.ndarray | Image.Image, kind: str = "PNG", **options) -> bytes:

@@ -250,7 +250,10 @@ def save_and_die(root, kill_at):
     run(store, data, [Touch()])
 
 
-@pytest.mark.parametrize("moment", ["renamed:1", "manifest-written:1", "renamed:2", "renamed:3", "renamed:5"])
+MOMENTS = ["renamed:1", "manifest-written:1", "renamed:2", "renamed:3", "renamed:5"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_kill_between_pack_and_snapshot_loses_nothing(moment, tmp_path):
     process = served(save_and_die, tmp_path / "killed", moment)
     process.join()
@@ -265,8 +268,9 @@ def test_a_kill_between_pack_and_snapshot_loses_nothing(moment, tmp_path):
 
 def test_keys_and_json_of_pictures_need_no_bytes(data):
     table = data.content
+    cells = table["image"].to_pylist()
     light = table.set_column(0, "image", pa.array(
-        [c and {"sha256": c["sha256"], "bytes": b""} for c in table["image"].to_pylist()], IMAGE))  # fmt: skip
+        [c and {"sha256": c["sha256"], "bytes": b""} for c in cells], IMAGE))  # fmt: skip
     assert content_keys(light) == content_keys(table)
     cell = table["image"][0].as_py()
     edits = Findings.of("touch", [Edit("p00", "odd", 0.1, "set", "so", "image", cell, cell)]).edits

@@ -13,7 +13,7 @@ from pairs_data import another_cell
 from pipeline.apply import Refused, apply, make_children
 from pipeline.dataset import PARENTS, Dataset
 from pipeline.findings import ACTIONS, Edit, Findings
-from pipeline.modalities import modality_names
+from pipeline.modalities import FindsCells, modality, modality_names
 from pipeline.recipe import build_stage, with_options
 from pipeline.run import replay, run_stage
 from pipeline.signals.engine import Engine, Signals
@@ -40,6 +40,8 @@ ONE_CLASS = "rebalancing needs one class a row"
 EXCEPTIONS: dict[tuple[str, str, str], str] = {  # (stage, fixture, verb)
     **{("fitness", kind, "flag"): "a column of texts is no column of values"
        for kind in ("text", "text-sets", "text-votes")},
+    **{("cells", kind, verb): "its rows have no cells to judge one by one"
+       for kind in KINDS if not isinstance(modality(modality_of(kind)), FindsCells) for verb in ACTIONS},
     **{("rebalance", kind, verb): ONE_CLASS for kind in ("text-sets", "text-votes") for verb in ACTIONS},
     **{(stage, kind, verb): why for kind in ("sft", "preference") for stage, verbs, why in (
         ("label_noise", ("flag", "drop", "set"), "answers are no labels"),

@@ -20,10 +20,12 @@ def module(name):
     return found
 
 
-def test_the_figures_are_those_of_the_json_file():
+@pytest.mark.parametrize("modality", ["text", "image", "tabular", "sft"])
+def test_the_figures_are_those_of_the_json_file(modality):
     demo = module("demo")
-    block = README.split(demo.BEGIN)[1].split(demo.END)[0].strip()
-    assert block == demo.table(json.loads(demo.JSON.read_text("utf-8")))
+    begin, end = demo.marks(modality)
+    block = demo.PAGES[modality].read_text("utf-8").split(begin)[1].split(end)[0].strip()
+    assert block == demo.table(json.loads(demo.json_of(modality).read_text("utf-8")))
 
 
 def test_the_page_of_promises_is_that_of_the_json_file():

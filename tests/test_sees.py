@@ -170,3 +170,17 @@ def test_the_command_shows_counts_and_a_row_and_writes_the_table(tmp_path):
     assert table.num_rows == 11 and table["because"].to_pylist().count(None) == 10
     facts = json.loads(CliRunner().invoke(app, [*command, "-q", "--json"]).stdout)
     assert facts["rows"] == 11 and list(facts["without_loss"]) == ["x"]
+
+
+def test_of_preference_pairs_the_chosen_answer_is_learnt():
+    import pyarrow as pa
+
+    from pipeline.dataset import Dataset, Roles
+
+    row = {"row_id": "p", "prompt": ask("hi"), "chosen": [{"role": "assistant", "content": "good"}],
+           "rejected": [{"role": "assistant", "content": "bad"}]}  # fmt: skip
+    roles = Roles(content=("prompt", "chosen", "rejected"))
+    data = Dataset.of(pa.Table.from_pylist([row]), roles, "preference")
+    tok = tokenizer(CHATML, "<|im_end|>")
+    seen = sees(data, tokenizer=tok)
+    assert learnt(seen.rows[0], tok) == ["good<|im_end|>"] and "bad" not in seen.rows[0].text

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pipeline.dataset import Dataset
 
-MODALITY = "sft"
+MODALITIES = ("sft", "preference")
 
 
 def generates(data: Dataset) -> bool:
     """Return whether the rows are conversations to learn answers from, not cells to classify."""
-    return data.modality == MODALITY
+    return data.modality in MODALITIES

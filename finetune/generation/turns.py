@@ -17,14 +17,15 @@ def conversations(data: Dataset) -> list[list[Turn]]:
 
     Raises `NotApplicable` when the content has another form.
     """
-    names = set(data.roles.content)
-    if "messages" in names:
-        return [turns(cell) for cell in data.table["messages"].to_pylist()]
-    if {"prompt", "chosen"} <= names:
-        pairs = zip(data.table["prompt"].to_pylist(), data.table["chosen"].to_pylist(), strict=True)
-        return [turns([*(prompt or ()), *(chosen or ())]) for prompt, chosen in pairs]
+    content = data.roles.content
+    columns = [data.table[name].to_pylist() for name in content]
+    if data.modality == "sft" and len(content) == 1:
+        return [turns(cell) for cell in columns[0]]
+    if data.modality == "preference" and len(content) in (2, 3):  # the rejected answer stands last
+        rows = zip(*columns[:-1], strict=True)
+        return [turns([turn for cell in cells for turn in cell or ()]) for cells in rows]
     raise NotApplicable(
-        f"content {', '.join(data.roles.content)}: training to answer needs messages, or prompt and chosen"
+        f"content {', '.join(content)}: training to answer needs turns, or prompt, chosen and rejected"
     )
 
 

@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.export.about import About
+from pipeline.export.pictures import HF_IMAGE
 from pipeline.files import size_and_digest
+from pipeline.hashing import IMAGE
 from pipeline.ingest import InputError
 from pipeline.recipe import RecipeError
 
@@ -133,10 +135,18 @@ def _field(field: pa.Field, source: dict[str, Any]) -> dict[str, Any]:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         made |= {"isArray": True, "arrayShape": "-1"}
         kind = kind.value_type
+    if _is_picture(kind):
+        body = {**read, "transform": {"jsonPath": "bytes"}}
+        return {**made, "dataType": "sc:ImageObject", "source": body}
     if pa.types.is_struct(kind):
         inner = [_inner(f, read, made["@id"]) for f in kind]
         return {**made, "subField": inner}
     return {**made, "dataType": _data_type(kind, name), "source": read}
+
+
+def _is_picture(kind: pa.DataType) -> bool:
+    """Return whether a column holds pictures: Hugging Face's {bytes, path}, or ours."""
+    return kind in (HF_IMAGE, IMAGE)
 
 
 def _inner(field: pa.Field, read: dict[str, Any], above: str) -> dict[str, Any]:

@@ -93,6 +93,13 @@ def _earned(final: dict[str, Any] | None) -> list[str]:
     if c.get("difference") is None:
         return []
     return ["", f"Trained on this data rather than on the data as it was read, a model ({code(c['method'])}, "
-            f"{c['replicates']} run(s) a side) scored {100 * c['difference']:+.1f} points of {c['metric']} "
-            f"[{100 * c['low']:+.1f}, {100 * c['high']:+.1f}] on the {final['split']} split: "
+            f"{c['replicates']} run(s) a side) scored {_change(c)} on the {final['split']} split: "
             f"{c['verdict']}."]  # fmt: skip
+
+
+def _change(c: dict[str, Any]) -> str:
+    if c.get("unit", "points") != "points":
+        numbers = f"{c['difference']:+.3f} {c['unit']} [{c['low']:+.3f}, {c['high']:+.3f}]"
+        return f"{numbers} of {c['metric']}, less is better,"
+    numbers = f"[{100 * c['low']:+.1f}, {100 * c['high']:+.1f}]"
+    return f"{100 * c['difference']:+.1f} points of {c['metric']} {numbers}"

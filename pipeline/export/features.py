@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.dataset import Dataset
+from pipeline.export.pictures import HF_IMAGE, as_hf, hf_metadata, image_columns
 
 MOST_CLASSES = 1_000  # more distinct labels are texts, not classes
 _BY_NAME = {"halffloat": "float16", "float": "float32", "double": "float64", "date32[day]": "date32",
@@ -15,9 +16,14 @@ _BY_NAME = {"halffloat": "float16", "float": "float32", "double": "float64", "da
 
 
 def published(table: pa.Table) -> pa.Table:
-    """Return the table with the types that every reader knows: `string` for `large_string`, and so on."""
+    """Return the table with the types that every reader knows: `string` for `large_string`, and so on.
+
+    Pictures become what `datasets` calls an Image.
+    """
+    pictures = image_columns(table.schema)
+    table = as_hf(table) if pictures else table
     kinds = [pa.field(f.name, _small(f.type)) for f in table.schema]
-    return table.cast(pa.schema(kinds)).replace_schema_metadata(None)
+    return table.cast(pa.schema(kinds)).replace_schema_metadata(hf_metadata(pictures))
 
 
 def classes(data: Dataset) -> tuple[str, ...] | None:
@@ -49,6 +55,8 @@ def features(schema: pa.Schema, label: str | None = None, names: Sequence[str] |
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if kind == HF_IMAGE:
+        return {"dtype": "image"}
     if pa.types.is_struct(kind):
         return {"struct": [{"name": f.name, **_feature(f.type)} for f in kind]}
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):

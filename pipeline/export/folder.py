@@ -12,8 +12,10 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,9 +27,11 @@ from pipeline.export.card import card
 from pipeline.export.croissant import description, json_text
 from pipeline.export.features import classes, published
 from pipeline.export.origin import Origin
+from pipeline.export.pictures import write_imagefolder
 from pipeline.files import Corrupt, full_disk, read_parquet
 from pipeline.recipe import RecipeError
 
+Layout = Literal["parquet", "imagefolder"]
 SHARD_BYTES = 500_000_000  # of Arrow memory a file, as `datasets` shards
 GROUP_BYTES = 100_000_000  # of Arrow memory a row group, so that viewers can show a page without the file
 
@@ -52,9 +56,13 @@ class Exported:
 
 
 def export_hf(
-    origin: Origin, folder: Path, about: About | None = None, shard_bytes: int = SHARD_BYTES
-) -> Exported:
+    origin: Origin, folder: Path, about: About | None = None, shard_bytes: int = SHARD_BYTES,
+    layout: Layout = "parquet",
+) -> Exported:  # fmt: skip
     """Write the dataset into an empty or new folder and return what was written.
+
+    layout : "parquet", or "imagefolder": files of pictures and a `metadata.csv` for each split, without a
+        card, see `pictures.write_imagefolder`.
 
     Every column is kept, row ids and lineage too; labels are kept by name. Raises `RecipeError` when the
     folder is not empty or huggingface_hub, which writes the card's YAML, is missing,
@@ -67,11 +75,7 @@ def export_hf(
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = folder.parent / f".{folder.name}.{uuid.uuid4().hex}.tmp"
     try:
-        splits = _write_splits(origin.dataset, scratch, shard_bytes)
-        size = sum((scratch / name).stat().st_size for split in splits for name in split.files)
-        (scratch / "README.md").write_text(card(origin, about, splits, size), "utf-8")
-        described = description(scratch, about)
-        (scratch / "croissant.json").write_text(json_text(described), "utf-8")
+        splits, size = _WRITERS[layout](origin, scratch, about, shard_bytes)
         for path in sorted(p for p in scratch.rglob("*")):
             sync(path)
         try:
@@ -85,6 +89,34 @@ def export_hf(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Exported(folder, splits, size)
+
+
+def _write_parquet(
+    origin: Origin, folder: Path, about: About, shard_bytes: int
+) -> tuple[tuple[Split, ...], int]:
+    splits = _write_splits(origin.dataset, folder, shard_bytes)
+    size = _size(folder, splits)
+    (folder / "README.md").write_text(card(origin, about, splits, size), "utf-8")
+    (folder / "croissant.json").write_text(json_text(description(folder, about)), "utf-8")
+    return splits, size
+
+
+def _write_imagefolder(
+    origin: Origin, folder: Path, about: About, shard_bytes: int
+) -> tuple[tuple[Split, ...], int]:
+    data, files = origin.dataset, write_imagefolder(origin.dataset, folder)
+    tables = {split: data.where(data.splits == split).table for split in files}
+    splits = tuple(Split(s, tables[s].num_rows, tables[s].nbytes, tuple(f)) for s, f in files.items())
+    return splits, _size(folder, splits)
+
+
+_WRITERS: dict[str, Callable[[Origin, Path, About, int], tuple[tuple[Split, ...], int]]] = {
+    "parquet": _write_parquet, "imagefolder": _write_imagefolder,
+}  # fmt: skip
+
+
+def _size(folder: Path, splits: Sequence[Split]) -> int:
+    return sum((folder / name).stat().st_size for split in splits for name in split.files)
 
 
 def _refuse_unless_empty(folder: Path) -> None:

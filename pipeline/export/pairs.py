@@ -120,10 +120,11 @@ def _alpaca(row: Mapping[str, Any], plain: bool) -> dict[str, Any]:
     roles = [t["role"] for t in turns]
     body = roles[1:] if roles[0] == "system" else roles
     if body not in (["user", "assistant"], ["user", "input", "assistant"]):
-        raise Unfit(f"its turns are {', '.join(roles)}; Alpaca has instruction, input and output once")
+        raise Unfit(f"its turns are {', '.join(roles)}; Alpaca has one instruction and one output")
     said = {t["role"]: t["content"] or "" for t in turns}
     system = {"system": said["system"]} if "system" in said else {}
-    return {"instruction": said["user"], "input": said.get("input", ""), "output": said["assistant"], **system}
+    asked = {"instruction": said["user"], "input": said.get("input", "")}
+    return {**asked, "output": said["assistant"], **system}
 
 
 def _preference(row: Mapping[str, Any], plain: bool) -> dict[str, Any]:

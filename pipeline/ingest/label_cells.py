@@ -1,7 +1,7 @@
 """Label cells as they were read -> one column of labels: lists cut at a delimiter, annotators counted.
 
-Neither is guessed: a text with `;` in it stays one class, and columns that look alike stay metadata, until the
-user says otherwise.
+Neither is guessed: a text with `;` in it stays one class, and columns that look alike stay metadata, until
+the user says otherwise.
 """
 
 from __future__ import annotations

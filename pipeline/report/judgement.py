@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 from pipeline.report.forest import Dot, forest
 
-LOWER_IS_BETTER = ("ece", "log_loss", "brier")
+LOWER_IS_BETTER = ("ece", "log_loss", "brier", "loss_per_token", "loss_per_byte", "perplexity")
 NAMES = {"macro_f1": "macro F1", "weighted_f1": "weighted F1", "roc_auc": "ROC AUC", "log_loss": "log loss",
-         "ece": "calibration error", "f1": "F1"}  # fmt: skip
+         "ece": "calibration error", "f1": "F1",
+         "loss_per_token": "loss per token (nats)", "loss_per_byte": "loss per byte (nats)",
+         "rouge_l": "ROUGE-L"}  # fmt: skip
 VERDICTS = {  # word: (colour, headline)
     "proved": ("good", "The curated data give a better model."),
     "harmful": ("bad", "The curated data give a worse model; keep the raw data."),
@@ -22,6 +24,7 @@ VERDICTS = {  # word: (colour, headline)
 }
 _COMPARISON = {
     "metric": "metric",
+    "unit": "points",
     "raw": None,
     "curated": None,
     "difference": None,
@@ -70,21 +73,21 @@ def verdict(record: Record) -> dict[str, Any]:
         headline = "Nothing was found."
     elif not compared and grade.get("grave"):
         headline = f"Grave issues, to look at before training: {words_of(grade['grave'])}."
-    chart = None
+    chart, in_points = None, (compared or {}).get("unit", "points") == "points"
     if compared and compared.get("low") is not None and compared.get("high") is not None:
         named = {str(compared.get("metric", "metric")): compared, **(compared.get("also") or {})}
         dots = [
             dot
             for m, c in named.items()
-            if m not in LOWER_IS_BETTER
+            if not in_points or m not in LOWER_IS_BETTER
             for dot in dots_of(metric_name(m), 1, estimate(c))
         ]
         chart = forest(
             "difference",
             "Difference between curated and raw",
-            "Dots right of the line at zero: the curated data did better.",
+            f"Dots {'right' if in_points else 'left'} of the line at zero: the curated data did better.",
             dots,
-            points,
+            points if in_points else signed,
             reference=0.0,
         )
     compared = {**_COMPARISON, **compared} if compared else None
@@ -118,6 +121,15 @@ def points(difference: float) -> str:
     ('+3.1', '−20.0')
     """
     return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def signed(difference: float) -> str:
+    """Return a difference as it is, with its sign.
+
+    >>> signed(-0.25)
+    '−0.250'
+    """
+    return f"{difference:+.3f}".replace("-", "−")
 
 
 def dots_of(label: str, series: int, found: Estimate) -> list[Dot]:

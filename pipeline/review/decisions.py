@@ -52,9 +52,10 @@ def label_cell(text: str, kind: pa.DataType) -> Any:
 
     >>> label_cell("3", pa.int64()), label_cell("3", pa.large_string())
     (3, '3')
-    >>> label_cell('["b", "a"]', pa.large_list(pa.large_string())), label_cell("b", pa.struct({"a": pa.float64()}))
-    Traceback (most recent call last):
-    ValueError: 'b' is no class of the votes, which are struct<a: double>
+    >>> label_cell('["b", "a"]', pa.large_list(pa.large_string()))
+    ['a', 'b']
+    >>> label_cell("b", pa.struct({"a": pa.float64(), "b": pa.float64()}))
+    {'a': 0.0, 'b': 1.0}
     """
     if _is_text(kind):
         return text

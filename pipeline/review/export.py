@@ -44,18 +44,18 @@ def export_label_studio(found: Origin, items: Sequence[Item], out: Path, bom: bo
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / "tasks.json", out / "labeling_config.xml"]
     paths[0].write_text(json.dumps(tasks, indent=1, ensure_ascii=False), "utf-8")
-    paths[1].write_text(_labeling_config(choices), "utf-8")
+    paths[1].write_text(_labeling_config(choices, any("image" in task["data"] for task in tasks)), "utf-8")
     return paths
 
 
 def export_argilla(found: Origin, items: Sequence[Item], out: Path, bom: bool = False) -> list[Path]:
     """Write `records.json` and `.argilla/settings.json` as `argilla.Dataset.from_disk` reads them."""
-    questions = _questions(_choices(found, items))
+    questions, records = _questions(_choices(found, items)), [_record(found, item) for item in items]
     out.mkdir(parents=True, exist_ok=True)
     (out / ".argilla").mkdir(exist_ok=True)
     paths = [out / "records.json", out / ".argilla" / "settings.json", out / ".argilla" / "dataset.json"]
     bodies: list[Any] = [
-        [_record(found, item) for item in items], _settings(questions), {"name": "assay-review"}
+        records, _settings(questions, any("image" in r["fields"] for r in records)), {"name": "assay-review"}
     ]  # fmt: skip
     for path, body in zip(paths, bodies, strict=True):
         path.write_text(json.dumps(body, indent=1, ensure_ascii=False), "utf-8")
@@ -83,6 +83,10 @@ def _task(found: Origin, item: Item) -> dict[str, Any]:
         data["twin"] = f"row {item.twin}, labelled {label}: {found.text(item.twin)}"
     else:
         data["twin"] = ""
+    if picture := found.picture(item.row_id):
+        data["image"] = picture
+        if item.twin:
+            data["twin_image"] = found.picture(item.twin)
     task: dict[str, Any] = {"data": data}
     if item.suggested:
         choice = {"id": f"{item.row_id}-0", "from_name": "label", "to_name": "text", "type": "choices",
@@ -92,11 +96,14 @@ def _task(found: Origin, item: Item) -> dict[str, Any]:
     return task
 
 
-def _labeling_config(choices: Sequence[str]) -> str:
+def _labeling_config(choices: Sequence[str], pictures: bool) -> str:
     """Return the XML of the interface: its control names and choices are those of the predictions."""
     view = ET.Element("View")
     ET.SubElement(view, "Header", value="$given")
     ET.SubElement(view, "Text", name="because", value="$because")
+    if pictures:
+        ET.SubElement(view, "Image", name="image", value="$image")
+        ET.SubElement(view, "Image", name="twin_image", value="$twin_image")
     ET.SubElement(view, "Text", name="text", value="$text")
     ET.SubElement(view, "Text", name="twin", value="$twin")
     label = ET.SubElement(view, "Choices", name="label", toName="text", choice="single", showInline="true")
@@ -114,6 +121,9 @@ def _record(found: Origin, item: Item) -> dict[str, Any]:
     fields = {"text": item.text}
     if item.twin:
         fields["twin"] = found.text(item.twin)
+    for name, row_id in (("image", item.row_id), ("twin_image", item.twin)):
+        if row_id and (picture := found.picture(row_id)):
+            fields[name] = picture
     suggestions = {}
     if item.suggested:
         score = round(1 - item.score, 6)
@@ -144,13 +154,16 @@ def _question(name: str, title: str, options: Sequence[str], required: bool) -> 
     return {"name": name, "title": title, "description": None, "required": required, "settings": settings}
 
 
-def _settings(questions: list[dict[str, Any]]) -> dict[str, Any]:
+def _settings(questions: list[dict[str, Any]], pictures: bool) -> dict[str, Any]:
     """Return settings with the keys of `argilla.Settings.serialize` (2.8)."""
     plain = {"type": "text", "use_markdown": False}
     fields = [
         {"name": "text", "title": "Row", "required": True, "description": None, "settings": plain},
         {"name": "twin", "title": "Its copy", "required": False, "description": None, "settings": plain},
     ]
+    for name, title in (("image", "Picture"), ("twin_image", "Picture of its copy")) if pictures else ():
+        fields.append({"name": name, "title": title, "required": False, "description": None,
+                       "settings": {"type": "image"}})  # fmt: skip
     metadata = [
         {"name": name, "title": name, "visible_for_annotators": True, "settings": {"type": kind}}
         for name, kind in (("given", "terms"), ("issue", "terms"), ("score", "float"), ("split", "terms"))

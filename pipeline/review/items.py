@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from pipeline.store import NotFound, Store
 
 # Worst labels first, then near copies beside their twins, then odd rows, then copies that disagree.
 WORTH_A_LOOK = ("label", "near_duplicate", "outlier", "conflicting_labels")
+FILE_NAME = "file_name"
+SIDE_PX, PICTURE_BYTES = 640, 500_000  # of a picture as it is shown to people
 PAIRS = ("near_duplicate", "exact_duplicate", "conflicting_labels", "leakage", "semantic_duplicate")
 
 
@@ -60,9 +63,19 @@ class Origin:
         return sorted({label_text(v) for v in self.data.labels if v is not None})
 
     def text(self, row_id: str) -> str:
-        """Return a row's content as plain text."""
+        """Return a row's content as plain text, after the name of its file where a column says it."""
         cells = self.data.rows([row_id])[0]
-        return modality(self.data.modality).show({c: cells[c] for c in self.data.roles.content})
+        text = modality(self.data.modality).show({c: cells[c] for c in self.data.roles.content})
+        return f"{cells[FILE_NAME]}: {text}" if isinstance(cells.get(FILE_NAME), str) else text
+
+    def picture(self, row_id: str, side_px: int = SIDE_PX) -> str:
+        """Return a row as a data: URI of a JPEG of at most `side_px` a side, "" where its text says it."""
+        cells = self.data.rows([row_id])[0]
+        content = {c: cells[c] for c in self.data.roles.content}
+        body = modality(self.data.modality).picture(content, side_px)
+        if not body or len(body) > PICTURE_BYTES:
+            return ""
+        return f"data:image/jpeg;base64,{base64.b64encode(body).decode('ascii')}"
 
     def given(self, row_id: str) -> str:
         """Return a row's label as text."""

@@ -81,9 +81,22 @@ def near_pairs(shingles: Shingles, floor: float, is_train: np.ndarray | None = N
         near = similarity >= floor
         kept.append((heads[left[near]], heads[right[near]], similarity[near]))
 
-    copies = np.flatnonzero((first != np.arange(n)) & filled & train[first])
-    kept.append((first[copies], copies, np.ones(len(copies))))
     one, two, similarity = (np.concatenate([part[k] for part in kept]) for k in range(3))
+    return spread(one, two, similarity, first, train, filled)
+
+
+def spread(
+    one: np.ndarray, two: np.ndarray, similarity: np.ndarray,
+    first: np.ndarray, train: np.ndarray, filled: np.ndarray,
+) -> Pairs:
+    """Add the pairs of rows that equal another row to those of the representatives, and sort.
+
+    first : (n,) the representative of each row, a train row if any is equal. filled : (n,) rows with content.
+    """
+    n = len(first)
+    copies = np.flatnonzero((first != np.arange(n)) & filled & train[first])
+    one, two = np.concatenate([one, first[copies]]), np.concatenate([two, copies])
+    similarity = np.concatenate([similarity, np.ones(len(copies))])
     one, two, similarity = _with_held_out_copies(one, two, similarity, first, train, filled)
     left, right = np.minimum(one, two), np.maximum(one, two)
     _, where = np.unique(left * n + right, return_index=True)

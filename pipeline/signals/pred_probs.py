@@ -69,7 +69,7 @@ class OutOfFoldProbabilities(Signal, frozen=True):
     def compute(self, data: Dataset, given: Mapping[str, Any], engine: Engine) -> pa.Table:
         """Return columns probs, fold, view_<name> (lists of k float64), classes and weights (JSON, constant).
 
-        Raises `NotApplicable` where there is no label column, its cells are no labels, or a class is too small.
+        Raises `NotApplicable` where there is no label column, no label in it, or a class is too small.
         """
         from scipy.sparse import issparse
 
@@ -87,7 +87,8 @@ class OutOfFoldProbabilities(Signal, frozen=True):
                                balance=self.balance, run=in_threads(engine.workers))
         columns = {"probs": _lists(fit.probs), "fold": pa.array(folds)}
         columns |= {VIEW + name: _lists(probs) for name, probs in sorted(fit.views.items())}
-        columns |= {"classes": _constant(list(labels.classes), data.n_rows), "weights": _constant(fit.mix, data.n_rows)}
+        classes, mix = (_constant(value, data.n_rows) for value in (list(labels.classes), fit.mix))
+        columns |= {"classes": classes, "weights": mix}
         return pa.table(columns)
 
     def read(self, table: pa.Table) -> PredProbs:

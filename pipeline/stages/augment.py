@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import compress
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -17,8 +17,8 @@ from pipeline.dataset import PARENTS, ROW_ID, Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.hashing import cell_json
 from pipeline.label_check import flips
-from pipeline.labels import classes_in
-from pipeline.modalities import modality
+from pipeline.labels import as_named, classes_in
+from pipeline.modalities import VariesWithinClass, modality
 from pipeline.signals.engine import Signals, batches
 from pipeline.slices import mask
 from pipeline.stage import Missing, NotApplicable, Stage
@@ -55,8 +55,9 @@ class Augment(Stage, frozen=True):
         if not wanted:
             raise NotApplicable(f"target={self.target}: no class is rare and no slice is in focus")
         cells = data.content.take(list(wanted)).to_pylist()
+        of_class = self._classes(data, signals)
         jobs = [
-            _Child(data.modality, row, data.ids[i], k, self.seed, self.options)
+            _Child(data.modality, row, data.ids[i], k, self.seed, self.options, *of_class(i))
             for i, row in zip(wanted, cells, strict=True)
             for k in range(wanted[i][0])
         ]
@@ -95,6 +96,16 @@ class Augment(Stage, frozen=True):
             metrics={"children": added.num_rows, "equal_to_a_row": len(jobs) - len(rows),
                      "lost_their_label": int(lost.sum()), "label_unchecked": unchecked},
         )  # fmt: skip
+
+    def _classes(self, data: Dataset, signals: Signals) -> Callable[[int], tuple[str, dict[str, Any]]]:
+        """Return what tells a row's label and what variations within it need to know, where they need it."""
+        kind = signals.modality
+        if not isinstance(kind, VariesWithinClass) or data.roles.label is None:
+            return lambda row: ("", {})
+        labels = np.array([as_named(label) for label in data.labels], dtype=object)
+        train = data.content.filter(pa.array(data.is_train))
+        state = kind.fit_variation(train, labels[data.is_train])
+        return lambda row: (labels[row], {labels[row]: state[labels[row]]})
 
     def _lost(self, data: Dataset, signals: Signals, added: pa.Table) -> tuple[np.ndarray, str]:
         """(m,) bool: which children lost their label; and why it was not checked, or ""."""
@@ -150,10 +161,19 @@ class _Child(NamedTuple):
     k: int
     seed: int
     options: BaseModel | None
+    label: str
+    state: Mapping[str, Any]
 
 
 def _make(jobs: list[_Child]) -> list[tuple[dict[str, Any], str]]:
-    return [modality(j.modality).perturb(j.cells, _seed(j.seed, j.parent, j.k), j.options) for j in jobs]
+    return [_child(job) for job in jobs]
+
+
+def _child(job: _Child) -> tuple[dict[str, Any], str]:
+    kind, seed = modality(job.modality), _seed(job.seed, job.parent, job.k)
+    if job.state and isinstance(kind, VariesWithinClass):
+        return kind.vary(job.cells, job.label, seed, job.options, job.state)
+    return kind.perturb(job.cells, seed, job.options)
 
 
 def _seed(seed: int, row_id: str, k: int) -> int:

@@ -24,8 +24,8 @@ class LabelNoise(Stage, frozen=True):
     clean make most findings hard rows, not wrong ones (of such findings in MNIST, CIFAR-10 and Caltech-256
     people confirmed 15 to 20 %; Northcutt, Athalye & Mueller, NeurIPS 2021). score = (1 - m) / 2 where
     a != g, cleanlab's normalized margin: 0 = certainly wrong, above 0.5 = a agrees with g.
-    Northcutt, Jiang & Chuang, JAIR 2021. Lists of classes are doubted class by class and the worst one decides;
-    of several annotators' votes the majority is doubted, against their consensus: `pipeline.doubts`.
+    Northcutt, Jiang & Chuang, JAIR 2021. Lists are doubted class by class and the worst one
+    decides; of annotators' votes the majority is doubted, against their consensus: `pipeline.doubts`.
     Cost: that of `pred_probs`.
     """
 
@@ -60,11 +60,11 @@ class LabelNoise(Stage, frozen=True):
         found = (gap >= self.margin) | (doubts.confident & doubtful)
         watched = self._watched(data, signals)[rows] & doubtful & ~found
         action = self.action if found.mean() >= self.act_from else "flag"
-        edits = [self._edit(data, doubts, k, action) for k in np.flatnonzero(found)]
-        for k in np.flatnonzero(watched):
+        edits = [self._edit(data, doubts, k, action) for k in np.flatnonzero(found).tolist()]
+        for k in np.flatnonzero(watched).tolist():
             because = f"in a slice that the last evaluation found weak; {doubts.why(k)}"
             edits.append(Edit(data.ids[rows[k]], "label", _score(gap[k]), "flag", because))
-        suggested = {data.ids[rows[k]]: doubts.right(k) for k in np.flatnonzero(found | watched)}
+        suggested = {data.ids[rows[k]]: doubts.right(k) for k in np.flatnonzero(found | watched).tolist()}
         scores = [("label", data.ids[rows], np.round((1 - gap) / 2, 6))]
         scores += [(issue, data.ids[rows], np.round(of, 6)) for issue, of in doubts.scores.items()]
         return Findings.of(

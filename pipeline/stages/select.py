@@ -35,7 +35,9 @@ class Select(Stage, frozen=True):
     actions: ClassVar[tuple[Action, ...]] = ("drop",)
     rebuilt: ClassVar[bool] = True
 
-    budget: float | None = Field(None, gt=0, description="rows to keep, or below 1 the fraction of train rows")
+    budget: float | None = Field(
+        None, gt=0, description="train rows to keep; below 1, the fraction of them"
+    )
     method: Literal["random", "stratified", "diverse", "quality", "difficulty"] = Field(
         "stratified", description="random: from all rows alike; the others class by class"
     )
@@ -72,7 +74,7 @@ class Select(Stage, frozen=True):
             for place, i in enumerate(order.tolist()):
                 places[i] = 1 - place / n
                 if place >= k:
-                    because = f"{name} keeps {k} of {n} train rows by {self._by()}; this one is number {place + 1}"
+                    because = f"{name} keeps {k} of {n} train rows by {self._by()}; this is no. {place + 1}"
                     edits.append(Edit(data.ids[i], "not_selected", places[i], "drop", because))
         metrics = {"kept": keep, "of": len(train), "by_class": dict(zip(classes, room, strict=True))}
         scores = [("not_selected", data.ids[train], places[train])]
@@ -147,7 +149,7 @@ def _strata(data: Dataset, train: np.ndarray) -> list[str]:
 
 
 def _lowest_score(data: Dataset, signals: Signals) -> np.ndarray:
-    """(n,) the lowest of: the label's score, how near its neighbours are, 0 outside a bound of the modality."""
+    """(n,) the lowest of: the label's score, how near its neighbours are, 0 where a rule is broken."""
     score = np.ones(data.n_rows)
     if data.roles.label is not None:
         doubts = doubts_of(data, signals["pred_probs"], 0.0)

@@ -12,13 +12,14 @@ from pydantic import BaseModel
 
 from pipeline.modalities import Intake, Modality, Pairs, Rule
 from pipeline.modalities.image.options import ImageAugment, ImageClean, ImageQuality
+from pipeline.stage import NotApplicable
 
 
 class Image:
     """The image modality; see `pipeline.modalities.Modality` for the contract."""
 
     name = "image"
-    near_copy = 0.8
+    near_copy = 0.78
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": ImageClean, "quality": ImageQuality, "augment": ImageAugment}
     encoders: Mapping[str, str] = {
@@ -87,6 +88,10 @@ class Image:
         from pipeline.modalities.image.perturb import perturb_cells
 
         return perturb_cells(cells, seed, ImageAugment.model_validate(options or {}))
+
+    def between(self, one: Mapping[str, Any], other: Mapping[str, Any], share: float) -> dict[str, Any]:
+        """There is none."""
+        raise NotApplicable("no picture lies between two pictures; use weights, over or augment")
 
     def show(self, cells: Mapping[str, Any]) -> str:
         """Return the size, format and weight of the picture.

@@ -7,6 +7,7 @@ import pyarrow as pa
 from pipeline.dataset import OWN_COLUMNS
 from pipeline.hashing import IMAGE
 
+NAMES = ("image", "img", "picture", "photo")
 SAMPLE = 20  # cells that are looked at
 # How the files of each kind begin: (place, bytes).
 MAGIC = {
@@ -21,11 +22,14 @@ ENDINGS = {"JPEG": "jpg", "PNG": "png", "GIF": "gif", "BMP": "bmp", "WebP": "web
 def image_columns(table: pa.Table, taken: set[str]) -> tuple[str, ...]:
     r"""Return the first free column of image cells, structs with bytes, or bytes that begin as images do.
 
+    One that is called image, or the like, comes before others.
+
     >>> image_columns(pa.table({"raw": [b"\xff\xd8\xff\xe0 ..."], "key": [b"123"]}), set())
     ('raw',)
     """
-    free = [f for f in table.schema if f.name not in taken and f.name not in OWN_COLUMNS]
-    return next(((f.name,) for f in free if holds_pictures(table[f.name])), ())
+    free = [c for c in table.column_names if c not in taken and c not in OWN_COLUMNS]
+    free.sort(key=lambda name: name.lower() not in NAMES)
+    return next(((name,) for name in free if holds_pictures(table[name])), ())
 
 
 def holds_pictures(column: pa.ChunkedArray) -> bool:

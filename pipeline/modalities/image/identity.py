@@ -35,5 +35,5 @@ def _of_pixels(body: bytes) -> str:
     except Unreadable:
         return ""
     h = hashlib.sha256(repr(pixels.shape).encode())
-    h.update(np.ascontiguousarray(pixels))
+    h.update(pixels.tobytes())
     return h.hexdigest()

@@ -86,6 +86,8 @@ def look(body: bytes) -> Seen:
         return Seen(f"more than {MOST_PIXELS:,} px, which is as many as are read")
     except MemoryError:
         return Seen(f"a {kind} file that asks for more memory than there is")
+    except Image.UnidentifiedImageError:  # its message tells an address in memory
+        return Seen(f"a {kind} file whose header is broken")
     except Exception as error:  # what a decoder raises on hostile bytes is anybody's guess
         told = " ".join(str(error).split())[:160] or type(error).__name__
         return Seen(f"a {kind} file that cannot be decoded: {told}")

@@ -111,7 +111,8 @@ def _preparation(folder: str, local: bool, config: Any) -> tuple[int, tuple, tup
     from transformers import AutoImageProcessor
 
     try:
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=local)
+        processors: Any = AutoImageProcessor  # its methods have no types
+        processor = processors.from_pretrained(folder, local_files_only=local)
     except (OSError, ValueError):
         vision = getattr(config, "vision_config", config)
         side = getattr(vision, "image_size", 224)

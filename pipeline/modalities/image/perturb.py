@@ -27,7 +27,7 @@ def perturb_cells(cells: Mapping[str, Any], seed: int, options: ImageAugment) ->
     (colour, on a grey picture) gives way to the next. A JPEG stays a JPEG (quality 95), anything else becomes
     a PNG; grey pictures stay grey. Cost: 2 ms for 512 x 512 px. Raises `Missing` without albumentations.
     """
-    out, how = dict(cells), []
+    out, how = dict(cells), list[str]()
     for k, (column, cell) in enumerate(sorted(cells.items())):
         body = cell.get("bytes") if isinstance(cell, Mapping) else None
         if not body:
@@ -43,7 +43,7 @@ def perturb_cells(cells: Mapping[str, Any], seed: int, options: ImageAugment) ->
 
 
 def _varied(body: bytes, seed: int, options: ImageAugment) -> tuple[bytes, str]:
-    pixels, draw, how = decode(body), random.Random(seed), []
+    pixels, draw, how = decode(body), random.Random(seed), list[str]()
     grey = bool((pixels == pixels[..., :1]).all())
     for operation in draw.sample(options.operations, len(options.operations)):
         if len(how) == options.operations_each:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pipeline.modalities import Fault
+from pipeline.modalities.sft.answers import refused
 from pipeline.modalities.sft.turns import Turn, exchanges
 
 _JSON = re.compile(
@@ -25,7 +26,7 @@ _COUNTING = "zero one two three four five six seven eight nine ten eleven twelve
 _NUMBERS = {word: n for n, word in enumerate(
     _COUNTING.split())}
 _COUNT = re.compile(
-    r"(?:\b(?:list|name|give|provide|suggest|generate|mention|identify|enumerate|recommend|propose|tell|"
+    r"(?:\b(?P<verb>list|name|give|provide|suggest|generate|mention|identify|enumerate|recommend|propose|tell|"
     r"create|write|brainstorm|share|offer)\s+(?:me\s+|us\s+|out\s+|down\s+|up\s+with\s+)?"
     r"|\blist\s+of\s+)(?:the\s+)?(?P<how>top\s+|first\s+|exactly\s+|at least\s+|at most\s+|up to\s+)?"
     rf"(?P<n>\d{{1,2}}|{'|'.join(list(_NUMBERS)[2:])})\s+(?P<rest>(?:[\w'’-]+\s+){{0,3}}?[\w'’-]+s|people|children)\b",
@@ -43,7 +44,7 @@ def faults(rows: Sequence[Sequence[Turn] | None]) -> Iterator[Fault]:
     """Yield the first broken format of each row."""
     for i, row in enumerate(rows):
         for prompt, answer in exchanges(row):
-            if answer.strip() and (wrong := violation(prompt, answer)):
+            if answer.strip() and not refused(answer) and (wrong := violation(prompt, answer)):
                 yield Fault(i, "format_violation", 0.2, "flag", wrong)
                 break
 
@@ -61,7 +62,8 @@ def violation(prompt: str, answer: str) -> str | None:
     if _FENCE.search(prompt) and "```" not in answer:
         return "the prompt asks for a code block; the answer has none"
     wanted = _COUNT.search(prompt)
-    if wanted is None or _NO_ITEMS & set(wanted["rest"].casefold().split()):
+    if wanted is None or (_NO_ITEMS & set(wanted["rest"].casefold().split())
+                          and (wanted["verb"] or "list").casefold() not in ("list", "name")):
         return None
     n = _NUMBERS.get(wanted["n"].casefold()) or int(wanted["n"])
     how = (wanted["how"] or "").strip().casefold()
@@ -75,13 +77,13 @@ def violation(prompt: str, answer: str) -> str | None:
 
 
 def holds_json(answer: str) -> bool:
-    """Whether the answer, a code block in it, or what stands between its outer brackets is valid JSON."""
+    """Whether the answer, a code block in it, or what its outer braces or brackets hold is valid JSON."""
     text = answer.strip()
     tries = [text, *_BLOCK.findall(text)]
-    starts = [k for k in (text.find("{"), text.find("[")) if k >= 0]
-    end = max(text.rfind("}"), text.rfind("]"))
-    if starts and end > min(starts):
-        tries.append(text[min(starts) : end + 1])
+    for opening, closing in ("{}", "[]"):
+        start, end = text.find(opening), text.rfind(closing)
+        if 0 <= start < end:
+            tries.append(text[start : end + 1])
     return any(_parses(part) for part in tries)
 
 

@@ -10,7 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.modalities import Clash
-from pipeline.modalities.sft.disagree import asks_alike, disagreement, same_question, words_of
+from pipeline.modalities.sft.disagree import (
+    asks_alike,
+    disagreement,
+    same_question,
+    same_words,
+    shares_a_name,
+    words_of,
+)  # fmt: skip
 from pipeline.modalities.sft.options import SftDuplicates
 from pipeline.modalities.sft.turns import Turn, answer_of, prompt_of
 from pipeline.modalities.text.shingles import shingles
@@ -19,6 +26,7 @@ from pipeline.stage import Missing
 
 _NEAR = 0.6  # Jaccard of two prompts' word 3-grams from which they are looked at
 _GROUP = 40  # rows of one prompt that are compared with one another
+_UNNAMED = 0.07  # further cosine for prompts that no number or name ties together
 _SURE = 0.25  # answers to questions in other words must disagree at least as surely
 
 
@@ -27,21 +35,25 @@ def clashes(
 ) -> list[Clash]:
     """Return pairs of train rows whose prompts ask the same and whose last answers disagree.
 
-    Prompts are the same when the system's turn is and their content words, numbers and negations are, typing
-    errors apart; with `paraphrases`, also when the cosine of their embeddings is at least
-    `paraphrase_cosine` and neither a number nor a name differs. Answers disagree by `disagree.disagreement`.
+    Prompts are the same when the system's turn and the input are and their content words, numbers and
+    negations are, typing errors apart; with `paraphrases`, also when the cosine of their embeddings is at
+    least `paraphrase_cosine` (0.07 more without a number or a name in common) and neither a number, a name
+    nor one content word in the same frame differs. Answers disagree by `disagree.disagreement`.
     Cost: that of `near_pairs` on the prompts, and 50 comparisons a row with paraphrases.
 
     Raises `Missing` when the encoder is not installed and paraphrases are wanted.
     """
     train = np.flatnonzero(is_train)
     prompts, answers = [prompt_of(row) for row in rows], [answer_of(row) for row in rows]
-    systems = [_system(row) for row in rows]
+    systems, inputs = ([_said(row, role) for row in rows] for role in ("system", "input"))
     out: dict[tuple[int, int], Clash] = {}
     for i, j, other_words in _candidates(prompts, train, signals, options):
         if (i, j) in out or systems[i] != systems[j] or not (prompts[i] and prompts[j]):
             continue
-        found = disagreement(answers[i], answers[j], None if other_words else prompts[i])
+        if not same_question(inputs[i], inputs[j]):
+            continue
+        near = not other_words or same_words(prompts[i], prompts[j])
+        found = disagreement(answers[i], answers[j], prompts[i] if near else None)
         if found and (not other_words or found[0] < _SURE):
             how = f"in other words (cosine {other_words:.2f})" if other_words else "the same"
             out[i, j] = Clash(i, j, found[0], f"asks {how}, but {found[1]}")
@@ -80,9 +92,10 @@ def _paraphrases(
         for j, far in zip(index[i].tolist(), distance[i].tolist(), strict=True):
             if j < 0 or 1 - far < least:
                 break
-            if asks_alike(prompts[i], prompts[j]):
+            named = shares_a_name(prompts[i], prompts[j])
+            if (named or 1 - far >= least + _UNNAMED) and asks_alike(prompts[i], prompts[j]):
                 yield min(i, j), max(i, j), 1 - far
 
 
-def _system(row: Sequence[Turn] | None) -> str:
-    return "\n".join(" ".join((t["content"] or "").split()) for t in row or () if t["role"] == "system")
+def _said(row: Sequence[Turn] | None, role: str) -> str:
+    return "\n".join(" ".join((t["content"] or "").split()) for t in row or () if t["role"] == role)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\d,]*(?:\.\d+)?|\.\d+")
 _COUNTING = "zero one two three four five six seven eight nine ten eleven twelve"
-_NUMBER_WORDS = {word: str(n) for n, word in enumerate(
-    _COUNTING.split())}
+_NUMBER_WORDS = {word: str(n) for n, word in enumerate(_COUNTING.split()) if word != "one"}
+_IDENTIFIER = re.compile(r"[^\W\d]\w*(?:[._]\w+)+|`[^`\n]+`|[\"“][^\"”\n]+[\"”]")
 _STOP_WORDS = (
     "a an the of in on at to for from by with as and or is are was were be been being am do does did "
     "have has had can could would should will shall may might must it its this that these those there "
@@ -20,6 +20,7 @@ _STOP_WORDS = (
     "following"
 )
 _STOP = frozenset(_STOP_WORDS.split())
+_ASKING = frozenset(("whether", "number", "much", "many"))  # what questions are asked with
 _NEGATION_WORDS = (
     "not no never none nothing neither nor cannot without isn't aren't wasn't weren't doesn't don't "
     "didn't won't can't couldn't shouldn't wouldn't hasn't haven't"
@@ -56,8 +57,9 @@ class Words(NamedTuple):
 def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, str] | None:
     """Return how surely two answers disagree (0 = certainly, as scores are) and why, or None.
 
-    With `prompt`, the question both answer, answers with nothing in common disagree too, unless it is open
-    (asks to write, to suggest, for ideas), where two answers may well differ.
+    Without `prompt`, only answers that share their frame (half of their content words) disagree. With the
+    prompt that both answer, brief answers with other numbers or names do too, and answers with nothing in
+    common, unless the prompt is open (asks to write, to suggest, for ideas), where two may well differ.
 
     >>> disagreement("It is 12.", "It is 13.")
     (0.1, 'one says 12, the other 13')
@@ -70,19 +72,20 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
     verdicts = _VERDICTS.get(a.first), _VERDICTS.get(b.first)
     if None not in verdicts and verdicts[0] != verdicts[1]:
         return 0.05, f"one says {a.first}, the other {b.first}"
-    frame = _overlap(a.stems, b.stems)
-    numbers = _other_numbers(a, b, frame)
+    strict = prompt is None
+    frame = _overlap(a.stems, b.stems) if a.stems or b.stems or not strict else 0.0
+    numbers = _other_numbers(a, b, frame, strict)
     if numbers:
         return numbers
     if frame >= _SAME_FRAME and (a.negations > 0) != (b.negations > 0):
         return 0.1, "one denies what the other says"
     only_a, only_b = a.stems - b.stems, b.stems - a.stems
     opposite = sorted(w for w in only_a if _OPPOSITES.get(w) in only_b)
-    if opposite and frame >= _SAME_FRAME / 2:
+    brief = max(a.n_words, b.n_words) <= _SHORT_WORDS
+    if opposite and (brief or frame >= _SAME_FRAME / 2):
         return 0.1, f"one says {opposite[0]}, the other {_OPPOSITES[opposite[0]]}"
     names_a, names_b = a.names - _lower(b), b.names - _lower(a)
-    brief = max(a.n_words, b.n_words) <= _SHORT_WORDS
-    if names_a and names_b and (frame >= _SAME_FRAME or (brief and not a.names & b.names)):
+    if names_a and names_b and (frame >= _SAME_FRAME or (brief and not strict and not a.names & b.names)):
         return 0.2, f"one says {min(names_a)}, the other {min(names_b)}"
     if prompt is None or _OPEN.match(prompt):
         return None
@@ -109,10 +112,23 @@ def same_question(one: str, two: str) -> bool:
         any(_typo(x, y) for x in only_a) for y in only_b)
 
 
-def asks_alike(one: str, two: str) -> bool:
-    """Whether two prompts in different words may ask the same: equal numbers and names, shared content words.
+def shares_a_name(one: str, two: str) -> bool:
+    """Whether two prompts have a number or a name in common."""
+    a, b = words_of(one), words_of(two)
+    return bool(a.numbers & b.numbers or a.names & b.names)
 
-    The shorter prompt's content words must be the other's too, all but a third of them.
+
+def same_words(one: str, two: str) -> bool:
+    """Whether two thirds of the shorter prompt's content words are the other's too, numbers not counted."""
+    a, b = words_of(one).stems, words_of(two).stems
+    return len(a & b) >= 2 / 3 * max(min(len(a), len(b)), 1)
+
+
+def asks_alike(one: str, two: str) -> bool:
+    """Whether two prompts in different words may ask the same: equal numbers and names, shared content.
+
+    Of the shorter prompt's content words and numbers half must be the other's too. Names are words with a
+    capital inside a sentence, dotted or underscored identifiers, and what stands in quotes.
     """
     a, b = words_of(one), words_of(two)
     if a.numbers != b.numbers or (a.negations % 2) != (b.negations % 2):
@@ -121,8 +137,12 @@ def asks_alike(one: str, two: str) -> bool:
         return False
     if (a.names | b.names) and not (a.names <= _lower(b) or b.names <= _lower(a)):
         return False
-    common = len(a.stems & b.stems)
-    return bool(common) and common >= 2 / 3 * min(len(a.stems), len(b.stems))
+    asked_a, asked_b = a.stems - _ASKING, b.stems - _ASKING
+    if asked_a - asked_b and asked_b - asked_a and _overlap(asked_a, asked_b) >= _SAME_FRAME:
+        return False  # one frame with something exchanged: "the word kettle", "the word whistle"
+    shared = sum(a.numbers.values())
+    common = len(asked_a & asked_b) + shared
+    return bool(common) and common >= _SAME_FRAME * (min(len(asked_a), len(asked_b)) + shared)
 
 
 @lru_cache(maxsize=65_536)
@@ -133,7 +153,9 @@ def words_of(text: str) -> Words:
     numbers = Counter(_number(w) for w in lower if w[0].isdigit() or w[0] == "." or w in _NUMBER_WORDS)
     starts = {m.end() for m in re.finditer(r"(?:^|[.!?:\n]|^[-*•\d.)\s]+)\s*", text, re.MULTILINE)}
     names = frozenset(m[0].casefold().removesuffix("'s") for m in _WORD.finditer(text)
-                      if m[0][0].isupper() and m.start() not in starts and m[0].casefold() not in _STOP)
+                      if m[0][0].isupper() and m.start() not in starts
+                      and (m[0].casefold() not in _STOP or m[0] in ("May", "Will")))
+    names |= frozenset(m.casefold() for m in _IDENTIFIER.findall(text))
     stems = frozenset(_stem(w) for w in lower
                       if w not in _STOP and w not in _NEGATIONS and w not in _NUMBER_WORDS
                       and not (w[0].isdigit() or w[0] == "."))
@@ -141,14 +163,14 @@ def words_of(text: str) -> Words:
     return Words(stems, numbers, names, negations, lower[0] if lower else "", len(found))
 
 
-def _other_numbers(a: Words, b: Words, frame: float) -> tuple[float, str] | None:
+def _other_numbers(a: Words, b: Words, frame: float, strict: bool) -> tuple[float, str] | None:
     """Numbers disagree where one sentence has others, or where two short ones have none in common."""
     only_a, only_b = a.numbers - b.numbers, b.numbers - a.numbers
     if not (a.numbers and b.numbers and only_a and only_b):
         return None
     brief = max(a.n_words, b.n_words) <= 3 * _SHORT_WORDS
     none_shared = not a.numbers & b.numbers
-    if frame >= _SAME_FRAME or (brief and none_shared) or (not a.stems and not b.stems):
+    if frame >= _SAME_FRAME or (brief and none_shared and not strict):
         return 0.1, f"one says {min(only_a)}, the other {min(only_b)}"
     return None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.modalities.sft.turns import exchanges
+from pipeline.modalities.sft.turns import Turn, exchanges, joined
 from pipeline.modalities.text.measures import measure as measure_texts
 
 
@@ -38,9 +40,15 @@ def measure(content: pa.Table) -> pd.DataFrame:
         "n_words": prompts["n_words"] + answers["n_words"],
         "answer_share": answers["length_chars"] / length_chars.clip(lower=1),
         "answer_repeated_trigram_fraction": answers["repeated_trigram_fraction"],
-        "shortest_prompt_chars": [min((len(e.prompt.strip()) for e in row), default=0) for row in spoken],
+        "shortest_prompt_chars": [_shortest_prompt(row) for row in rows],
         "shortest_answer_chars": [min((len(e.answer.strip()) for e in row), default=0) for row in spoken],
     })
+
+
+def _shortest_prompt(row: Sequence[Turn] | None) -> int:
+    """Return the characters of the shortest turn of the user, its input included; 0 where there is none."""
+    asked = [t["content"].strip() for t in joined(row) if t["role"] == "user"]
+    return min(map(len, asked), default=0)
 
 
 def _texts(texts: list[str]) -> pd.DataFrame:

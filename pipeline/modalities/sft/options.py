@@ -46,4 +46,4 @@ class SftDuplicates(BaseModel, frozen=True, extra="forbid"):
 
     paraphrases: bool = Field(True, description="find questions in other words too, by their embeddings")
     paraphrase_cosine: float = Field(
-        0.82, gt=0, le=1, description="cosine of two prompts at or above which they ask the same")
+        0.75, gt=0, le=1, description="cosine of two prompts at or above which they ask the same")

@@ -42,12 +42,12 @@ def wrong_cells(content: pa.Table, is_train: np.ndarray, options: TabularCells) 
         ]
         found += _violations(table, learnt, {(f.row, f.column) for f in found})
     found += _no_numbers(table)
-    lone = list(_lone_numbers(table, options.far))
-    found += lone
+    found += _lone_numbers(table, options.far)
     if options.patterns:
         found += _rare_shapes(table)
     if options.models:
-        found += unlikely(table, options, {(f.row, f.column) for f in lone})
+        table = taken_apart(_repaired(content, [f for f in found if f.repaired]), is_train)
+        found += unlikely(table, options, {(f.row, f.column) for f in found if not f.repaired})
     best: dict[tuple[int, str], CellFinding] = {}
     for one in found:  # the first that proposes a value speaks for a cell, else the surest
         key = (one.row, one.column)
@@ -157,7 +157,7 @@ def _lone_numbers(table: Table, far: float) -> Iterator[CellFinding]:
         known = values[table.is_train & ~np.isnan(values)]
         if len(known) < 20:
             continue
-        z = np.abs(values - learnt["median"]) / _width(known, learnt["spread"])
+        plain = z = np.abs(values - learnt["median"]) / _width(known, learnt["spread"])
         if (known > 0).mean() > 0.98:
             positive = np.log(known[known > 0])
             logs = np.log(np.where(values > 0, values, np.nan)) - np.median(positive)
@@ -165,7 +165,7 @@ def _lone_numbers(table: Table, far: float) -> Iterator[CellFinding]:
         distinct, times = np.unique(known, return_counts=True)
         where = np.minimum(np.searchsorted(distinct, values), len(distinct) - 1)
         common = (distinct[where] == values) & (times[where] > max(_LONE_ROWS, _LONE_SHARE * len(known)))
-        common &= z <= _ABSURD * far
+        common &= plain <= _ABSURD * far
         for i in map(int, np.flatnonzero((z > far) & ~common)):
             because = (
                 f"{values[i]:g} is {z[i]:.0f} robust deviations from the column's median "
@@ -194,7 +194,7 @@ def _rare_shapes(table: Table) -> Iterator[CellFinding]:
 
 def _odd_columns(table: Table) -> Iterator[tuple[str, str, str]]:
     """(column, issue, because) for columns that say nothing, or nothing new, in the train rows."""
-    seen: dict[bytes, str] = {}
+    seen: dict[str, str] = {}
     for k, name in enumerate(table.names):
         codes = table.codes[table.is_train, k]
         if len(codes) < 2:
@@ -203,13 +203,14 @@ def _odd_columns(table: Table) -> Iterator[tuple[str, str, str]]:
             value = "missing" if codes[0] < 0 else repr(table.raw[name][codes[0]])
             yield name, "constant_column", f"{name} is {value} in all {len(codes):,} train rows"
             continue
-        key = np.unique(codes, return_inverse=True)[1]
-        first: dict[int, int] = {}
-        canonical = np.array([first.setdefault(int(c), len(first)) for c in key], np.int64).tobytes()
-        if canonical in seen:
-            yield (
-                name,
-                "duplicate_column",
-                f"{name} says what {seen[canonical]} says, in other words, in every train row",
-            )
-        seen.setdefault(canonical, name)
+        known = codes[codes >= 0]
+        if 2 * len(np.unique(known)) > len(known):  # nearly all cells differ: only equal ones say the same
+            key = repr([None if c < 0 else table.raw[name][c] for c in codes])
+            how = "has the cells of"
+        else:
+            first: dict[int, int] = {}
+            key = repr([first.setdefault(int(c), len(first)) for c in codes])
+            how = "says, in other words, what is said by"
+        if key in seen:
+            yield name, "duplicate_column", f"{name} {how} {seen[key]} in every train row"
+        seen.setdefault(key, name)

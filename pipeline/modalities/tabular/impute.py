@@ -36,9 +36,11 @@ def fit(content: pa.Table, state: Mapping[str, Any], options: TabularClean) -> S
     rows = rows[~np.isnan(rows).all(axis=1)]
     if not len(rows) or not rows.shape[1]:
         return {}
+    layout = _layout(content, state, options)
+    groups = np.concatenate([np.full(part.stop - part.start, k) for k, (_, part) in enumerate(layout)])
     if options.fill == "knn":
         return {"reference": [[None if np.isnan(v) else round(float(v), 6) for v in row] for row in rows]}
-    return {"chain": _chain(rows)}
+    return {"chain": _chain(rows, groups)}
 
 
 def fill(
@@ -124,27 +126,30 @@ def _by_neighbors(x: np.ndarray, fitted: State, options: TabularClean) -> tuple[
     return model.fit(reference).transform(x), f"mean of the {k} nearest train rows"
 
 
-def _chain(rows: np.ndarray) -> State:
-    import warnings
+def _chain(rows: np.ndarray, groups: np.ndarray) -> State:
+    """Fit the regressions in turn, the fullest column first, five times over, each on what the others gave.
 
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-    from sklearn.impute import IterativeImputer
+    groups : (d,) the column of the table that each column of `rows` stands for; those of one table column
+    do not inform each other, since they are all missing together.
+    """
+    from sklearn.linear_model import BayesianRidge
 
-    model = IterativeImputer(max_iter=_ROUNDS, random_state=0, keep_empty_features=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # five rounds are what we ask for
-        model.fit(rows)
-    steps = [
-        {
-            "of": int(step.feat_idx),
-            "from": step.neighbor_feat_idx.tolist(),
-            "coefficients": np.atleast_1d(step.estimator.coef_).tolist(),
-            "intercept": float(step.estimator.intercept_),
-        }
-        for step in model.imputation_sequence_
-    ]
-    return {"start": np.nan_to_num(model.initial_imputer_.statistics_).tolist(), "steps": steps}
+    missing = np.isnan(rows)
+    start = np.array([column[~gap].mean() if (~gap).any() else 0.0
+                      for column, gap in zip(rows.T, missing.T, strict=True)])  # fmt: skip
+    full, steps = np.where(missing, start, rows), []
+    order = np.argsort(missing.mean(axis=0), kind="stable")
+    for _ in range(_ROUNDS):
+        for k in order:
+            other, known = np.flatnonzero(groups != groups[k]), ~missing[:, k]
+            if not len(other) or known.sum() < 2:
+                continue
+            model = BayesianRidge().fit(full[np.ix_(known, other)], rows[known, k])
+            if missing[:, k].any():
+                full[missing[:, k], k] = model.predict(full[np.ix_(missing[:, k], other)])
+            steps.append({"of": int(k), "from": other.tolist(), "coefficients": model.coef_.tolist(),
+                          "intercept": float(model.intercept_)})  # fmt: skip
+    return {"start": start.tolist(), "steps": steps}
 
 
 def _by_chain(x: np.ndarray, fitted: State) -> tuple[np.ndarray, str]:

@@ -15,6 +15,7 @@ FIT_ROWS = 4_000  # train rows that a model learns from, evenly spaced
 _TREES, _LEAF_ROWS = 30, 3
 _MOST_FEATURES = 20  # other columns that a model sees, those most correlated by rank
 MOST_CLASSES = 50
+_NORMAL = 0.6827  # of residuals, within one deviation
 _EXPLAINED = 0.6  # of the spread, the usual residual, above which a row does not tell its number
 
 
@@ -49,35 +50,32 @@ def likelihood(codes: np.ndarray, features: np.ndarray, is_train: np.ndarray) ->
     return Likelihood(given, best, code)
 
 
-def residual(values: np.ndarray, features: np.ndarray, is_train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many robust deviations each number is from its prediction, (n,), and the prediction, (n,).
+def prediction(
+    values: np.ndarray, features: np.ndarray, is_train: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what each number should be, (n,), and the robust deviation of such predictions, (n,).
 
-    The deviation grows with the distance of the prediction from the middle, as most measures do. NaN where
-    the number is missing, and everywhere when the rest of the row says little of the column.
+    The deviation grows with the distance of the prediction from the middle, as most measures do. It is
+    infinite when the rest of the row says little of the column. Rows whose number is NaN teach nothing.
     """
     from sklearn.ensemble import ExtraTreesRegressor
 
     predicted = np.full(len(values), np.nan)
     for learn, judge in _folds(~np.isnan(values), is_train):
         model = ExtraTreesRegressor(_TREES, min_samples_leaf=_LEAF_ROWS, max_features=0.5, random_state=0)
-        model.fit(features[learn], values[learn])
-        predicted[judge] = model.predict(features[judge])
+        predicted[judge] = model.fit(features[learn], values[learn]).predict(features[judge])
     apart = np.abs(values - predicted)
     known = is_train & ~np.isnan(apart)
     if not known.any():
-        return np.full(len(values), np.nan), predicted
-    middle = np.median(values[known])
-    spread = (
-        float(np.subtract(*np.quantile(values[known], (0.75, 0.25)))) / 1.349
-        or float(values[known].std())
-        or 1.0
-    )
-    usual = float(np.quantile(apart[known], 0.6827))
+        return predicted, np.full(len(values), np.inf)
+    low, middle, high = np.quantile(values[known], (0.25, 0.5, 0.75))
+    spread = float(high - low) / 1.349 or float(values[known].std()) or 1.0
+    usual = float(np.quantile(apart[known], _NORMAL))
     if usual > _EXPLAINED * spread or np.unique(values[known], return_counts=True)[1].max() > known.sum() / 2:
-        return np.full(len(values), np.nan), predicted  # the row does not tell, or one number is half of them
+        return predicted, np.full(len(values), np.inf)  # the row does not tell, or one number is half of them
     widening = 1.0 + np.abs(predicted - middle) / spread
-    usual = float(np.quantile(apart[known] / widening[known], 0.6827)) or spread * 1e-3
-    return apart / widening / usual, predicted
+    usual = float(np.quantile(apart[known] / widening[known], _NORMAL)) or spread * 1e-3
+    return predicted, widening * usual
 
 
 def nearest_columns(ranks: np.ndarray, column: int) -> np.ndarray:

@@ -5,7 +5,9 @@ of an agreement, is the collision entropy -ln sum_v p(v)^2 of the column's train
 rare name are one, two that share `Male` are not (Fellegi & Sunter, JASA 1969). s_k is 1 for equal cells; for
 strings the Dice similarity of the 3-grams of their letters and digits; for numbers 1 - (|a - b| / (0.1
 spread))^2, but 0 in columns of whole numbers, which count and name things; 0 where only one cell is there.
-Candidates are found by MinHash over tokens that stand for the cells (`signals.pairs`).
+Where the agreement is worth less than ln n^2, so that pairs of n rows agree as much by chance, the
+similarity is that share of it: tables of few or coarse columns have few near copies. Candidates are found by
+MinHash over tokens that stand for the cells (`signals.pairs`).
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ def record_pairs(content: pa.Table, floor: float, is_train: np.ndarray | None) -
     weights = np.array([column.weight for column in columns])
     if not weights.sum():
         weights = np.ones(len(columns))
+    needed = 2 * math.log(max(int(train.sum()), 2))  # of n^2 / 2 pairs exp(-evidence) agree by chance
     found = near_pairs(_tokens(columns, weights, n), _FLOOR, is_train)
     kept = []
     for start in range(0, len(found.left), _PAIRS_AT_ONCE):
@@ -52,7 +55,8 @@ def record_pairs(content: pa.Table, floor: float, is_train: np.ndarray | None) -
         agreed, there = np.zeros(len(left)), np.zeros(len(left))
         for column, weight in zip(columns, weights, strict=True):
             column.compare(left, right, weight, agreed, there)
-        similarity = np.where(there > 0, agreed / np.where(there > 0, there, 1.0), 0.0)
+        share = np.where(there > 0, agreed / np.where(there > 0, there, 1.0), 0.0)
+        similarity = np.where(share >= 1 - 1e-9, 1.0, share * np.minimum(agreed / needed, 1.0))
         near = similarity >= floor
         kept.append((left[near], right[near], np.minimum(similarity[near], 1.0)))
     parts = kept or [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]

@@ -1,0 +1,92 @@
+"""What a picture is recognised by: a 256-bit perceptual hash of it and of five crops, and two thumbnails."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.modalities.image.decode import Unreadable, decode
+from pipeline.modalities.image.encoder import squeezed
+from pipeline.modalities.image.measures import opencv
+
+SIDE_PX = 32  # of the thumbnails
+_DECODED_PX = 64  # a JPEG is read no smaller than this
+_WAVES = 16  # lowest frequencies of the cosine transform in each direction: 16 x 16 = 256 bits
+_KEPT = 1 - 1.4 / SIDE_PX  # side of the crops: between none and the 5 % that copies lose
+_TRIM = 0.05  # of each side that a mild copy lacks
+_BLANK = 1.0  # grey levels of standard deviation below which there is nothing to recognise
+_FLOOR, _SCALE = 8.0, 40.0  # grey levels added to the local contrast; steps of the int8 numbers
+
+
+class Hashes(NamedTuple):
+    """One picture or, stacked, many. Blank and missing pictures have `seen` false."""
+
+    codes: np.ndarray  # (6, 4) uint64: the whole picture, then crops at the corners and the centre
+    thumb: np.ndarray  # (32, 32) uint8 luma
+    smooth: np.ndarray  # (32, 32) uint8: blurred by 1 px, to align by
+    detail: np.ndarray  # (32, 32) int8: band-passed over its local contrast, to compare
+    trimmed: np.ndarray  # (32, 32) uint8 luma of the picture without a strip right and below: a mild copy
+    seen: bool
+
+
+def hashes(body: bytes) -> Hashes:
+    """Return what a picture is recognised by. Cost: 0.2 ms after reading a JPEG at 1/8 of its size."""
+    try:
+        pixels = decode(body, least_px=_DECODED_PX)
+    except Unreadable:
+        return _of(np.zeros((SIDE_PX, SIDE_PX), np.uint8))
+    cv2 = opencv()
+    return _of(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
+
+
+def _of(grey: np.ndarray) -> Hashes:
+    thumb = squeezed(grey, SIDE_PX)
+    seen = bool(thumb.std() >= _BLANK)
+    views = [thumb, *(_crop(thumb, x, y) for x, y in _PLACES)]
+    codes = np.stack([_code(view) for view in views]) if seen else np.zeros((1 + len(_PLACES), 4), np.uint64)
+    rows, columns = (max(n - max(round(n * _TRIM), 1), 1) for n in grey.shape)
+    return Hashes(codes, thumb, *planes(thumb), squeezed(grey[:rows, :columns], SIDE_PX), seen)
+
+
+def planes(thumb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `smooth` and `detail` of a thumbnail."""
+    return opencv().GaussianBlur(thumb, (0, 0), 1.0), _detail(thumb)
+
+
+_EDGE = 1 - _KEPT
+_PLACES = ((0, 0), (_EDGE, 0), (0, _EDGE), (_EDGE, _EDGE), (_EDGE / 2, _EDGE / 2))
+
+
+def _crop(thumb: np.ndarray, x: float, y: float) -> np.ndarray:
+    """Return the part of `_KEPT` of each side whose corner lies at (x, y), fractions, at full size."""
+    cv2 = opencv()
+    shift = (_KEPT - 1) / 2
+    inverse = np.array([[_KEPT, 0, x * SIDE_PX + shift], [0, _KEPT, y * SIDE_PX + shift]], np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(thumb, inverse, (SIDE_PX, SIDE_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _code(thumb: np.ndarray) -> np.ndarray:
+    """Return (4,) uint64: the signs of the low frequencies, row by row; the mean's own bit is 0."""
+    waves = opencv().dct(thumb.astype(np.float32))[:_WAVES, :_WAVES] > 0
+    waves[0, 0] = False
+    return np.packbits(waves.ravel()).view(np.uint64)
+
+
+@cache
+def mirror_mask() -> np.ndarray:
+    """(4,) uint64: the bits that differ in the code of the mirrored picture, those of odd columns."""
+    odd = np.zeros((_WAVES, _WAVES), bool)
+    odd[:, 1::2] = True
+    return np.packbits(odd.ravel()).view(np.uint64)
+
+
+def _detail(thumb: np.ndarray) -> np.ndarray:
+    """Band-pass (Gaussians of 0.8 and 3 px), over its own root mean square around (3 px) plus 8 levels."""
+    cv2 = opencv()
+    levels = thumb.astype(np.float32)
+    band = cv2.GaussianBlur(levels, (0, 0), 0.8) - cv2.GaussianBlur(levels, (0, 0), 3.0)
+    around = np.sqrt(cv2.GaussianBlur(band * band, (0, 0), 3.0))
+    return np.clip(np.rint(band / (around + _FLOOR) * _SCALE), -127, 127).astype(np.int8)
