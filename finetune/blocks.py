@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from finetune.refused import Refused
 from pipeline.progress import counted
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def freeze_blocks(model: Any, layers: int) -> tuple[list[Unit], int]:
     units = units_of(model.base_model)
     places = [i for i, unit in enumerate(units) if unit.is_block]
     if not places:
-        raise ValueError(f"{type(model).__name__}: cannot tell its blocks apart; use method full")
+        raise Refused(f"{type(model).__name__}: cannot tell its blocks apart; use method full")
     first = places[max(0, len(places) - layers)]
     trained = {id(p) for unit in units[first:] for p in unit.module.parameters()}
     for p in model.base_model.parameters():

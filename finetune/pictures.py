@@ -8,6 +8,7 @@ import numpy as np
 
 from finetune.inputs import Item
 from pipeline.dataset import Dataset
+from pipeline.ingest import InputError
 from pipeline.modalities.image.decode import Unreadable, decode
 from pipeline.stage import NotApplicable
 
@@ -80,12 +81,12 @@ class Pictures:
 def decoded(body: bytes | None, row_id: str) -> np.ndarray:
     """Return an encoded picture as (height, width, 3) uint8, upright, RGB.
 
-    Raises `ValueError` naming the row when there is none or it cannot be read.
+    Raises `InputError` naming the row when there is none or it cannot be read.
     """
     try:
         return decode(body or b"")
     except Unreadable as error:
-        raise ValueError(f"row {row_id!r} has no picture to read: {error}; drop the row") from None
+        raise InputError(f"row {row_id!r} has no picture to read: {error}; drop the row") from None
 
 
 def _crop(pixels: np.ndarray, share: float, down: float, right: float) -> np.ndarray:

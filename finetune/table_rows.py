@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from finetune.refused import Refused
 from pipeline.modalities.tabular import columns
 
 HALF_BINS = 16  # quantiles of the rows, and as many of the different values: many rows may share one
@@ -47,7 +48,7 @@ def arrays(content: pa.Table, state: Mapping[str, Any]) -> Arrays:
     """
     absent = [n for n in (*state["numbers"], *state["categories"]) if n not in content.column_names]
     if absent:
-        raise ValueError(f"no column {absent[0]!r}; the model was trained on it (has {content.column_names})")
+        raise Refused(f"no column {absent[0]!r}; the model was trained on it (has {content.column_names})")
     numbers = np.zeros((content.num_rows, len(state["numbers"])), np.float32)
     for k, (name, learnt) in enumerate(sorted(state["numbers"].items())):
         numbers[:, k] = (columns.numbers(content[name], learnt) - learnt["median"]) / learnt["spread"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from finetune.refused import Refused
 from pipeline.dataset import Dataset
 from pipeline.stage import NotApplicable
 
@@ -41,7 +42,7 @@ def model_folder(name: str) -> str:
         return str(get_model_path())
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise ValueError(f"model {name!r}: the folder has no config.json, so it holds no saved model")
+        raise Refused(f"model {name!r}: the folder has no config.json, so it holds no saved model")
     return name
 
 
@@ -52,7 +53,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_folder(name))
     except OSError as error:
-        raise ValueError(
+        raise Refused(
             f"model {name!r}: neither a saved model's folder nor found under this name ({error})"
         ) from None
     if tokenizer.pad_token is None:

@@ -19,6 +19,7 @@ from finetune.generation.train import fit_generator
 from finetune.inputs import Reader, inputs, resolved
 from finetune.loss import set_targets, soft_targets
 from finetune.quiet import training_room
+from finetune.refused import Refused
 from finetune.settings import Training
 from finetune.tune import Part, predict, tune, wants_bf16
 from pipeline.dataset import Dataset
@@ -85,7 +86,7 @@ class Saved:
     def predict(self, data: Dataset, engine: Engine) -> np.ndarray:
         """Return class probabilities (n, K) float64, rows summing to 1."""
         if data.modality != self.modality:
-            raise ValueError(f"{self.folder}: a model of {self.modality} rows, the data is {data.modality}")
+            raise Refused(f"{self.folder}: a model of {self.modality} rows, the data is {data.modality}")
         if self.method == "probe":
             return self._probe.predict(data, engine)
         if self.method == "boosting":
@@ -172,7 +173,7 @@ def load(folder: Path | str) -> Saved | Generator:
     try:
         about = json.loads((folder / ABOUT).read_text("utf-8"))
     except OSError:
-        raise ValueError(f"{folder}: no {ABOUT}, so this is no model that Assay trained") from None
+        raise Refused(f"{folder}: no {ABOUT}, so this is no model that Assay trained") from None
     return Generator(folder, about) if about.get("task") == "generation" else Saved(folder, about)
 
 

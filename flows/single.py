@@ -68,9 +68,7 @@ def finetune_data(
         raise RecipeError(f"{out}: not empty (give another folder with -o, or delete it)")
     scratch = out.with_name(f"{out.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)  # of a training that was interrupted
-    if training.method == "probe":
-        training = with_strength(opened.dataset, training, engine)
-    model = fit(opened.dataset, training, engine, seed, scratch)
+    model = fit(opened.dataset, with_strength(opened.dataset, training, engine), engine, seed, scratch)
     scratch.rename(out)
     facts = {
         "model": str(out),

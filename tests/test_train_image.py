@@ -7,6 +7,7 @@ from tiny_images import COLOURS, picture_rows, pictures, save_tiny_network
 from finetune.settings import Training
 from finetune.train import fit, load
 from pipeline.hashing import image_cell
+from pipeline.ingest import InputError
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable
 
@@ -185,7 +186,7 @@ def test_odd_pictures_are_read_or_named_in_one_line(networks, tmp_path):
     whole = rows[0]["image"]["bytes"]
     for cell in (None, image_cell(b""), image_cell(whole[: len(whole) // 2]), image_cell(b"no picture")):
         bad = pictures([{**rows[0], "image": cell}, *rows[1:]])
-        with pytest.raises(ValueError, match="row 'p000' has no picture to read") as caught:
+        with pytest.raises(InputError, match="row 'p000' has no picture to read") as caught:
             fit(bad, settings("full", networks["resnet"], epochs=1), Engine(), 0, tmp_path / "bad")
         assert "\n" not in str(caught.value)
 

@@ -14,6 +14,7 @@ from finetune.blocks import Unit, batch_norms, freeze_blocks, frozen_output, hol
 from finetune.inputs import Item, Shortcut
 from finetune.networks import efficientnet
 from finetune.pictures import Pictures, items_of
+from finetune.refused import Refused
 from finetune.settings import Training
 from pipeline.dataset import Dataset
 from pipeline.stage import Missing
@@ -120,14 +121,14 @@ class ImageInputs:
 
         efficientnet.classes()
         if Path(name).is_dir() and not (Path(name) / "config.json").is_file():
-            raise ValueError(f"model {name!r}: the folder has no config.json, so it holds no saved model")
+            raise Refused(f"model {name!r}: the folder has no config.json, so it holds no saved model")
         try:
             model = AutoModelForImageClassification.from_pretrained(
                 name, dtype=torch.float32, use_safetensors=True, **head
             )
         except (OSError, ValueError) as error:
             why = (str(error) or repr(error)).splitlines()[0]
-            raise ValueError(f"model {name!r} cannot be loaded for images: {why}") from None
+            raise Refused(f"model {name!r} cannot be loaded for images: {why}") from None
         return model, ImageReader(_processor(name, model.config), augmentation)
 
 
@@ -143,10 +144,10 @@ def _processor(name: str, config: Any) -> Any:
     except (OSError, ValueError, ImportError) as error:
         if (Path(name) / PROCESSOR).is_file():
             kind = json.loads((Path(name) / PROCESSOR).read_text("utf-8")).get("image_processor_type")
-            raise ValueError(f"model {name!r}: cannot load its image processor {kind} ({error})") from None
+            raise Refused(f"model {name!r}: cannot load its image processor {kind} ({error})") from None
         known = of_types.IMAGE_PROCESSOR_MAPPING_NAMES.get(config.model_type)
         if not known:
-            raise ValueError(f"model {name!r}: no {PROCESSOR} says how it reads images") from None
+            raise Refused(f"model {name!r}: no {PROCESSOR} says how it reads images") from None
     names = list(known.values()) if isinstance(known, dict) else [n for n in known if n]
     pil = [n for n in names if str(n).endswith("Pil")] or names
     return _processor_class(str(pil[0]))()

@@ -11,6 +11,7 @@ import numpy as np
 
 from finetune.inputs import Item, Shortcut
 from finetune.networks import tabm
+from finetune.refused import Refused
 from finetune.settings import Training
 from finetune.table_rows import arrays, bins, fit_columns
 from pipeline.dataset import Dataset
@@ -129,7 +130,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         found = {}
     if found.get("model_type") != tabm.MODEL_TYPE:
-        raise ValueError(f"model {str(folder)!r} is not for tables, which take {tabm.NAME!r} or its folder")
+        raise Refused(f"model {str(folder)!r} is not for tables, which take {tabm.NAME!r} or its folder")
     return found
 
 

@@ -93,7 +93,9 @@ def classes() -> tuple[Any, Any]:  # noqa: C901 - two classes, made where torch 
             for layer in self.layers:
                 x = self.dropout(torch.relu(layer(x)))
             logits = torch.einsum("bmh,mhk->bmk", x, self.head) + self.bias
-            if not self.training:
+            if not self.training and self.config.problem_type == "multi_label_classification":
+                logits = torch.logit(torch.sigmoid(logits.float()).mean(dim=1), eps=1e-7)
+            elif not self.training:
                 logits = torch.log_softmax(logits.float(), dim=-1).logsumexp(dim=1)
             return SequenceClassifierOutput(logits=logits)
 
