@@ -12,7 +12,8 @@ import numpy as np
 
 FOLDS = 3
 FIT_ROWS = 4_000  # train rows that a model learns from, evenly spaced
-_TREES, _LEAF_ROWS = 30, 3
+_TREES = 30
+_LEAF_ROWS, _MANY_ROWS = 3, 1_000  # rows in a leaf at least, of so many and more rows; else one
 _MOST_FEATURES = 20  # other columns that a model sees, those most correlated by rank
 MOST_CLASSES = 50
 _NORMAL = 0.6827  # of residuals, within one deviation
@@ -39,7 +40,9 @@ def likelihood(codes: np.ndarray, features: np.ndarray, is_train: np.ndarray) ->
     for learn, judge in _folds(codes >= 0, is_train):
         if len(np.unique(codes[learn])) < 2:
             continue
-        model = ExtraTreesClassifier(_TREES, min_samples_leaf=_LEAF_ROWS, max_features=0.5, random_state=0)
+        model = ExtraTreesClassifier(
+            _TREES, min_samples_leaf=_leaf_rows(learn), max_features=0.5, random_state=0
+        )
         model.fit(features[learn], codes[learn])
         chance = model.predict_proba(features[judge])
         where = np.searchsorted(model.classes_, codes[judge])
@@ -62,7 +65,9 @@ def prediction(
 
     predicted = np.full(len(values), np.nan)
     for learn, judge in _folds(~np.isnan(values), is_train):
-        model = ExtraTreesRegressor(_TREES, min_samples_leaf=_LEAF_ROWS, max_features=0.5, random_state=0)
+        model = ExtraTreesRegressor(
+            _TREES, min_samples_leaf=_leaf_rows(learn), max_features=0.5, random_state=0
+        )
         predicted[judge] = model.fit(features[learn], values[learn]).predict(features[judge])
     apart = np.abs(values - predicted)
     known = is_train & ~np.isnan(apart)
@@ -103,6 +108,10 @@ def _folds(known: np.ndarray, is_train: np.ndarray) -> list[tuple[np.ndarray, np
         out.append((_some(train[(fold != k) & known[train]]), train[fold == k]))
     out.append((_some(train[known[train]]), np.flatnonzero(~is_train)))
     return [(learn, judge) for learn, judge in out if len(learn) >= FOLDS * _LEAF_ROWS and len(judge)]
+
+
+def _leaf_rows(learn: np.ndarray) -> int:
+    return _LEAF_ROWS if len(learn) >= _MANY_ROWS else 1
 
 
 def _some(rows: np.ndarray) -> np.ndarray:
