@@ -65,9 +65,7 @@ def prediction(
 
     predicted = np.full(len(values), np.nan)
     for learn, judge in _folds(~np.isnan(values), is_train):
-        model = ExtraTreesRegressor(
-            _TREES, min_samples_leaf=_leaf_rows(learn), max_features=0.5, random_state=0
-        )
+        model = ExtraTreesRegressor(_TREES, min_samples_leaf=_LEAF_ROWS, max_features=0.5, random_state=0)
         predicted[judge] = model.fit(features[learn], values[learn]).predict(features[judge])
     apart = np.abs(values - predicted)
     known = is_train & ~np.isnan(apart)
@@ -79,8 +77,14 @@ def prediction(
     if usual > _EXPLAINED * spread or np.unique(values[known], return_counts=True)[1].max() > known.sum() / 2:
         return predicted, np.full(len(values), np.inf)  # the row does not tell, or one number is half of them
     widening = 1.0 + np.abs(predicted - middle) / spread
-    usual = float(np.quantile(apart[known] / widening[known], _NORMAL)) or spread * 1e-3
+    usual = _deviation(apart[known] / widening[known]) or spread * 1e-3
     return predicted, widening * usual
+
+
+def _deviation(apart: np.ndarray) -> float:
+    """The normal deviation that 68 % of the distances have, or 95 % if that is more."""
+    most, nearly_all = np.quantile(apart, (_NORMAL, 0.95))
+    return float(max(most, nearly_all / 1.96))
 
 
 def nearest_columns(ranks: np.ndarray, column: int) -> np.ndarray:
