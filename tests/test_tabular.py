@@ -243,7 +243,7 @@ class TestCleanOptions:
         state = TABULAR.fit_rows(content, options)
         peer = IterativeImputer(max_iter=5, random_state=0).fit_transform(_encoded(content, state, options))
         learnt = state["numbers"]["x1"]
-        expected = peer[::7, 1] * learnt["deviation"] + learnt["mean"]
+        expected = peer[::7, 1] * learnt["spread"] + learnt["median"]
         found = [c.value for c in TABULAR.repair_rows(content, options, state)]
         assert found == pytest.approx(expected.tolist(), abs=1e-3)
 

@@ -119,9 +119,10 @@ def _spoil_cells(rows: list[_Row], rng: random.Random) -> None:
 
 
 def _told(rows: list[_Row], ids: list[str]) -> list[dict[str, Any]]:
-    """Each fault, the issues that mean it, and the rows that have it."""
+    """Each fault, the issues that mean it and the rows that have it."""
     issues = {
-        "exact copies": (_COPIES, None), "fuzzy copies": (_COPIES, None), "wrong labels": (["label"], "label"),
+        "exact copies": (_COPIES, None), "fuzzy copies": (_COPIES, None),
+        "wrong labels": (["label"], "label"),
         "missing cells": (["malformed"], None), "a unit behind the number": (["malformed"], None),
         "numbers a thousand times too large": (["wrong_cell"], "wrong_cell"),
     }  # fmt: skip

@@ -18,6 +18,7 @@ REFERENCE_ROWS = 2_000  # train rows that knn keeps and iterative learns from, e
 _CATEGORIES = 20  # of a column, the most frequent in train rows
 _DIGITS = 6  # significant ones, of a filled number
 _ROUNDS = 5
+_MOST_DEVIATIONS = 5.0  # robust ones; a number further out counts as this far, lest it lead the others astray
 
 State = dict[str, Any]
 
@@ -27,7 +28,7 @@ def fit(content: pa.Table, state: Mapping[str, Any], options: TabularClean) -> S
 
     knn: the reference rows (Troyanskaya et al., Bioinformatics 2001; scikit-learn's KNNImputer). iterative:
     the sequence of Bayesian ridge regressions (van Buuren & Groothuis-Oudshoorn, JSS 2011; scikit-learn's
-    IterativeImputer). Numbers enter in standard deviations, categories as one-hot columns.
+    IterativeImputer). Numbers enter in robust deviations, at most 5, categories as one-hot columns.
     """
     if options.fill not in ("knn", "iterative") or not content.num_rows:
         return {}
@@ -65,7 +66,7 @@ def fill(
                 continue
             if name in state["numbers"]:
                 learnt = state["numbers"][name]
-                value = float(values[k, 0] * learnt["deviation"] + learnt["mean"])
+                value = float(values[k, 0] * learnt["spread"] + (learnt["median"] or 0.0))
                 value = min(max(value, learnt["low"]), learnt["high"])
                 number = round(value) if learnt["whole"] else float(f"{value:.{_DIGITS}g}")
                 out[int(row), name] = (number, f"now {number:g} ({how})")
@@ -100,7 +101,8 @@ def _encoded(content: pa.Table, state: Mapping[str, Any], options: TabularClean)
     for name, part in _layout(content, state, options):
         if name in state["numbers"]:
             learnt = state["numbers"][name]
-            parts.append(((numbers(content[name], learnt) - learnt["mean"]) / learnt["deviation"])[:, None])
+            deviations = (numbers(content[name], learnt) - (learnt["median"] or 0.0)) / learnt["spread"]
+            parts.append(np.clip(deviations, -_MOST_DEVIATIONS, _MOST_DEVIATIONS)[:, None])
             continue
         known = [state["categories"][name][k] for k in _usual(content, state, name, options)]
         where = {word: k for k, word in enumerate(known)}

@@ -12,7 +12,8 @@ import numpy as np
 
 FOLDS = 3
 FIT_ROWS = 4_000  # train rows that a model learns from, evenly spaced
-_TREES, _LEAF_ROWS = 30, 3
+_TREES = 30
+_LEAF_ROWS, _MANY_ROWS = 3, 1_000  # rows in a leaf at least, of so many and more rows; else one
 _MOST_FEATURES = 20  # other columns that a model sees, those most correlated by rank
 MOST_CLASSES = 50
 _NORMAL = 0.6827  # of residuals, within one deviation
@@ -39,7 +40,9 @@ def likelihood(codes: np.ndarray, features: np.ndarray, is_train: np.ndarray) ->
     for learn, judge in _folds(codes >= 0, is_train):
         if len(np.unique(codes[learn])) < 2:
             continue
-        model = ExtraTreesClassifier(_TREES, min_samples_leaf=_LEAF_ROWS, max_features=0.5, random_state=0)
+        model = ExtraTreesClassifier(
+            _TREES, min_samples_leaf=_leaf_rows(learn), max_features=0.5, random_state=0
+        )
         model.fit(features[learn], codes[learn])
         chance = model.predict_proba(features[judge])
         where = np.searchsorted(model.classes_, codes[judge])
@@ -74,8 +77,14 @@ def prediction(
     if usual > _EXPLAINED * spread or np.unique(values[known], return_counts=True)[1].max() > known.sum() / 2:
         return predicted, np.full(len(values), np.inf)  # the row does not tell, or one number is half of them
     widening = 1.0 + np.abs(predicted - middle) / spread
-    usual = float(np.quantile(apart[known] / widening[known], _NORMAL)) or spread * 1e-3
+    usual = _deviation(apart[known] / widening[known]) or spread * 1e-3
     return predicted, widening * usual
+
+
+def _deviation(apart: np.ndarray) -> float:
+    """The normal deviation that 68 % of the distances have, or 95 % if that is more."""
+    most, nearly_all = np.quantile(apart, (_NORMAL, 0.95))
+    return float(max(most, nearly_all / 1.96))
 
 
 def nearest_columns(ranks: np.ndarray, column: int) -> np.ndarray:
@@ -103,6 +112,10 @@ def _folds(known: np.ndarray, is_train: np.ndarray) -> list[tuple[np.ndarray, np
         out.append((_some(train[(fold != k) & known[train]]), train[fold == k]))
     out.append((_some(train[known[train]]), np.flatnonzero(~is_train)))
     return [(learn, judge) for learn, judge in out if len(learn) >= FOLDS * _LEAF_ROWS and len(judge)]
+
+
+def _leaf_rows(learn: np.ndarray) -> int:
+    return _LEAF_ROWS if len(learn) >= _MANY_ROWS else 1
 
 
 def _some(rows: np.ndarray) -> np.ndarray:

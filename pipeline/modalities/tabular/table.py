@@ -61,13 +61,19 @@ def determining(table: Table) -> list[int]:
 
 
 def features(table: Table, outside: set[tuple[int, str]]) -> np.ndarray:
-    """(n, columns) float64: numbers, the median where missing or outside; categories by frequency."""
+    """(n, columns) float64: numbers by their rank in train, the middle where missing or outside;
+    categories by their frequency.
+    """
+    # ranks, since trees that split at random places between the least and the largest number would be led
+    # astray by one that is far out
     out = np.zeros(table.codes.shape)
     for k, name in enumerate(table.names):
         if name in table.values:
-            learnt = table.state["numbers"][name]
-            column = np.where(np.isnan(table.values[name]), learnt["median"] or 0.0, table.values[name])
-            column[[i for i, other in outside if other == name]] = learnt["median"] or 0.0
+            values = table.values[name].copy()
+            values[[i for i, other in outside if other == name]] = np.nan
+            known = np.sort(values[table.is_train & ~np.isnan(values)])
+            places = (np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")) / 2
+            column = np.where(np.isnan(values), 0.5, places / max(len(known), 1))
         else:
             train = table.codes[table.is_train & (table.codes[:, k] >= 0), k]
             times = np.bincount(train, minlength=table.codes[:, k].max(initial=0) + 1)

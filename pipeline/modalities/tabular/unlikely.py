@@ -88,6 +88,9 @@ def _unlikely_words(
     table: Table, k: int, said: predicted.Likelihood, judged: np.ndarray, options: TabularCells
 ) -> Iterator[CellFinding]:
     name, codes = table.names[k], table.codes[:, k]
+    confident = table.is_train & judged & (codes >= 0) & (said.best > options.likely)
+    if not confident.any() or (said.code == codes)[confident].mean() < options.likely:
+        return  # where it is confident the model is wrong too often to be believed
     times = np.bincount(codes[table.is_train & (codes >= 0)], minlength=codes.max(initial=0) + 2)
     prior = times / max(int(table.is_train.sum()), 1)
     usual = np.where(said.code >= 0, prior[said.code], 1.0)
