@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from demo import _machine
 from scipy.stats import t as student
 
-from benchmarks.demo import _machine
 from finetune.choose import with_strength
 from finetune.features import features
 from finetune.linear import fit_linear, softmax
