@@ -149,7 +149,7 @@ def asks_alike(one: str, two: str) -> bool:
 def words_of(text: str) -> Words:
     """Return what of a text is compared."""
     found = [m[0].replace("’", "'") for m in _WORD.finditer(text)]
-    lower = [w.casefold() for w in found]
+    lower = [w.casefold().removesuffix("'s") for w in found]
     numbers = Counter(_number(w) for w in lower if w[0].isdigit() or w[0] == "." or w in _NUMBER_WORDS)
     starts = {m.end() for m in re.finditer(r"(?:^|[.!?:\n]|^[-*•\d.)\s]+)\s*", text, re.MULTILINE)}
     names = frozenset(m[0].casefold().removesuffix("'s") for m in _WORD.finditer(text)
