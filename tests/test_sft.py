@@ -347,3 +347,31 @@ def test_answers_that_max_length_cuts_are_counted_with_the_tokenizer():
     step = run_stage(data, build_stage("quality", {"sft": {"max_length": 30}}, "sft"), Engine())
     cut = [r for r in step.findings.rows() if r["issue"] == "answer_cut"]
     assert [r["row_id"] for r in cut] == ["a"] and "max_length is 30" in cut[0]["because"]
+
+
+def test_difficulty_is_low_where_the_prompt_gives_the_answer_away(tmp_path):
+    from pipeline.modalities.sft.difficulty import difficulty
+    from pipeline.stage import NotApplicable
+
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = {w: k for k, w in enumerate(["<s>", "a", "b", "c", "d", "say"])}
+    plain = Tokenizer(models.WordLevel(words, unk_token="say"))
+    plain.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=plain, bos_token="<s>").save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    model = transformers.GPT2LMHeadModel(transformers.GPT2Config(
+        vocab_size=6, n_positions=32, n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0))
+    rows = [turns(f"say {w}", w) for w in "abcd"]
+    ids = torch.tensor([[0, 5, words[w], words[w]] for w in "abcd"])
+    step = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(60):
+        step.zero_grad()
+        model(input_ids=ids, labels=ids).loss.backward()
+        step.step()
+    model.save_pretrained(tmp_path)
+    told = difficulty([*rows, turns("say a", "d"), turns("", "a")], str(tmp_path))
+    assert (told[:4] < 0.1).all() and told[4] > 0.5 and np.isnan(told[5])
+    with pytest.raises(NotApplicable, match="folder"):
+        difficulty(rows, None)
