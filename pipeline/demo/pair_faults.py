@@ -47,8 +47,8 @@ def wrong(task: Task, rng: random.Random) -> str | None:
         said = _NUMBER.findall(task.answer)[0]
         return task.answer.replace(said, two if said == one else one)
     if task.kind == "calendar" and task.instruction.startswith("Which day"):
-        *start, last = task.answer.removesuffix(".").split(" ")
-        return " ".join([*start, rng.choice([day for day in calendar.day_name if day != last])]) + "."
+        *start, named = task.answer.removesuffix(".").split(" ")
+        return " ".join([*start, rng.choice([day for day in calendar.day_name if day != named])]) + "."
     return None
 
 

@@ -15,7 +15,7 @@ from pipeline.modalities.sft.checks import check as check_conversations
 from pipeline.modalities.sft.turns import Turn, answer_of, prompt_of, told
 
 _FEWEST_PAIRS = 50  # from which a share, or a probe, says something
-_WORTH_ASKING = 0.65  # out-of-fold accuracy from which the probe is believed
+_WORTH_ASKING = 0.75  # out-of-fold accuracy from which the probe is believed
 
 
 class Pair(NamedTuple):

@@ -16,7 +16,7 @@ class PreferenceQuality(SftQuality, frozen=True, extra="forbid"):
 
     swapped: bool = Field(True, description="pairs whose rejected answer looks like the set's chosen ones")
     swapped_below: float = Field(
-        0.05, gt=0, lt=0.5, description="probability of the given order below which a pair looks swapped")
+        0.2, gt=0, lt=0.5, description="probability of the given order below which a pair looks swapped")
     length_bias_share: float = Field(
         0.65, gt=0.5, le=1, description="share of pairs won by the longer answer above which length decides")
 

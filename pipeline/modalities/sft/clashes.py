@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
@@ -26,6 +27,7 @@ from pipeline.stage import Missing
 
 _NEAR = 0.6  # Jaccard of two prompts' word 3-grams from which they are looked at
 _GROUP = 40  # rows of one prompt that are compared with one another
+_USUAL = 0.1  # share of the prompts from which a word of theirs tells nothing
 _UNNAMED = 0.07  # further cosine for prompts that no number or name ties together
 _SURE = 0.25  # answers to questions in other words must disagree at least as surely
 
@@ -88,13 +90,22 @@ def _paraphrases(
         index, distance = signals["neighbors"]
     except Missing as why:
         raise Missing(f"{why}; or look for no paraphrases: duplicates.sft.paraphrases = false") from None
+    usual = _usual([prompts[i] for i in train])
     for i in map(int, train):
         for j, far in zip(index[i].tolist(), distance[i].tolist(), strict=True):
             if j < 0 or 1 - far < least:
                 break
             named = shares_a_name(prompts[i], prompts[j])
-            if (named or 1 - far >= least + _UNNAMED) and asks_alike(prompts[i], prompts[j]):
+            if (named or 1 - far >= least + _UNNAMED) and asks_alike(prompts[i], prompts[j], usual):
                 yield min(i, j), max(i, j), 1 - far
+
+
+def _usual(prompts: list[str]) -> frozenset[str]:
+    """Return the content words that more than a tenth of at least 100 different prompts hold."""
+    texts = set(prompts)
+    counts = Counter(stem for text in texts for stem in words_of(text).stems)
+    least = max(len(texts), 100) * _USUAL
+    return frozenset(stem for stem, n in counts.items() if n > least)
 
 
 def _said(row: Sequence[Turn] | None, role: str) -> str:

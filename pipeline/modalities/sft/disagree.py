@@ -124,11 +124,13 @@ def same_words(one: str, two: str) -> bool:
     return len(a & b) >= 2 / 3 * max(min(len(a), len(b)), 1)
 
 
-def asks_alike(one: str, two: str) -> bool:
+def asks_alike(one: str, two: str, usual: frozenset[str] = frozenset()) -> bool:
     """Whether two prompts in different words may ask the same: equal numbers and names, shared content.
 
     Of the shorter prompt's content words and numbers half must be the other's too. Names are words with a
     capital inside a sentence, dotted or underscored identifiers, and what stands in quotes.
+
+    usual : content words that tell nothing, because many of the set's prompts have them.
     """
     a, b = words_of(one), words_of(two)
     if a.numbers != b.numbers or (a.negations % 2) != (b.negations % 2):
@@ -137,10 +139,10 @@ def asks_alike(one: str, two: str) -> bool:
         return False
     if (a.names | b.names) and not (a.names <= _lower(b) or b.names <= _lower(a)):
         return False
-    asked_a, asked_b = a.stems - _ASKING, b.stems - _ASKING
+    asked_a, asked_b = a.stems - _ASKING - usual, b.stems - _ASKING - usual
     if asked_a - asked_b and asked_b - asked_a and _overlap(asked_a, asked_b) >= _SAME_FRAME:
         return False  # one frame with something exchanged: "the word kettle", "the word whistle"
-    shared = sum(a.numbers.values())
+    shared = sum(a.numbers.values()) + len(a.names & b.names - asked_a - asked_b)
     common = len(asked_a & asked_b) + shared
     return bool(common) and common >= _SAME_FRAME * (min(len(asked_a), len(asked_b)) + shared)
 
@@ -149,7 +151,7 @@ def asks_alike(one: str, two: str) -> bool:
 def words_of(text: str) -> Words:
     """Return what of a text is compared."""
     found = [m[0].replace("’", "'") for m in _WORD.finditer(text)]
-    lower = [w.casefold() for w in found]
+    lower = [w.casefold().removesuffix("'s") for w in found]
     numbers = Counter(_number(w) for w in lower if w[0].isdigit() or w[0] == "." or w in _NUMBER_WORDS)
     starts = {m.end() for m in re.finditer(r"(?:^|[.!?:\n]|^[-*•\d.)\s]+)\s*", text, re.MULTILINE)}
     names = frozenset(m[0].casefold().removesuffix("'s") for m in _WORD.finditer(text)

@@ -119,7 +119,7 @@ def turns_of(value: Any, role: str, column: str) -> Turns:
     >>> turns_of([{"from": "human", "value": "Hi"}], "user", "conversations")
     [{'role': 'user', 'content': 'Hi'}]
     """
-    value = _parsed(value)
+    value = _parsed(value, whatever=column == "messages")
     if value is None or isinstance(value, str):
         if column == "messages":
             raise Unreadable(f"{column}: {'missing' if value is None else 'a text, no list of turns'}")
@@ -164,15 +164,18 @@ def _content(content: Any, k: int, column: str) -> str:
     raise Unreadable(f"{column}: the content of turn {k} is {type(content).__name__}, not text")
 
 
-def _parsed(value: Any) -> Any:
-    """Return the list that a text spells in JSON, as CSV files hold it; any other value as it is."""
+def _parsed(value: Any, whatever: bool = False) -> Any:
+    """Return the list that a text spells in JSON, as CSV files hold it; any other value as it is.
+
+    Lists of anything but turns stay text, which may be an answer, unless `whatever`.
+    """
     if isinstance(value, str) and value.lstrip()[:2].replace(" ", "").startswith(("[{", "[")):
         try:
             read = json.loads(value)
         except (ValueError, RecursionError):
             return value
-        if isinstance(read, list) and read and all(
-                isinstance(t, dict) and {"role", "from"} & set(t) for t in read):
+        if isinstance(read, list) and (whatever or (read and all(
+                isinstance(t, dict) and {"role", "from"} & set(t) for t in read))):
             return read
     return value
 
