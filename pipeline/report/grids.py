@@ -13,7 +13,7 @@ def heatmap(
     counts: Sequence[Sequence[int]], axes: tuple[str, str],
 ) -> str:  # fmt: skip
     """A matrix of counts (len(rows), len(columns)), shaded by share of the row, the diagonal framed."""
-    cell, high, left, top = min(46.0, 560 / max(len(columns), 1)), 28.0, 124, 84
+    cell, high, left, top = min(46.0, 560 / max(len(columns), 1)), 28.0, 140, 84
     parts = [text(f"{axes[0]} ↓   {axes[1]} →", left - 10, top - 10, "small", "end")]
     for j, column in enumerate(columns):
         x = left + j * cell + cell / 2

@@ -81,7 +81,8 @@ MEANINGS: dict[str, Meaning] = {
         "The text holds an e-mail address, a phone number or the like.", "Patterns were searched for.",
         "Mask or drop it if the model will be shared."),
     "malformed": Meaning(
-        "The cell holds markup, garbled characters, stray spaces or a number that is not one.",
+        "The cell is not as it should be stored: markup, garbled characters, stray spaces, a number that is not "
+        "one, a picture on its side or in an odd colour mode.",
         _REPAIRED, _LEAVE),
     "mojibake": Meaning("Characters were garbled by a wrong encoding.", _REPAIRED, _LEAVE),
     "markup": Meaning("The text holds HTML or other markup.", _REPAIRED, _LEAVE),

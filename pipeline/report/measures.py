@@ -32,7 +32,7 @@ def lengths(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any] | None:
 
 def others(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
     """Histograms of the measures after the first, those that differ between rows, at most twelve."""
-    names = [str(c) for c in before.columns[1:]]
+    names = [str(c) for c in before.columns[1:] if str(c) not in SIZE]
     found = [_histogram(name, before, after, SMALL_BINS) for name in names]
     return [f for f in found if f is not None and f["edges"][-1] > f["edges"][0] and f["varies"]][
         :MOST_MEASURES
