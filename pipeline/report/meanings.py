@@ -81,7 +81,7 @@ MEANINGS: dict[str, Meaning] = {
         "The text holds an e-mail address, a phone number or the like.", "Patterns were searched for.",
         "Mask or drop it if the model will be shared."),
     "malformed": Meaning(
-        "The cell is not as it should be stored: markup, garbled characters, stray spaces, a number that is not "
+        "The cell is not as it should be: markup, garbled characters, stray spaces, a number that is not "
         "one, a picture on its side or in an odd colour mode.",
         _REPAIRED, _LEAVE),
     "mojibake": Meaning("Characters were garbled by a wrong encoding.", _REPAIRED, _LEAVE),
