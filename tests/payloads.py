@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+import base64
+
 from report_data import evaluation, facts
 
 from pipeline.dataset import Dataset, Roles
 from pipeline.findings import Edit, Findings
 from pipeline.report import dataset_record
+from pipeline.report.label_shape import label_shape
+from pipeline.report.table_page import table_page
+from pipeline.report.turns_page import turns_page
 
 RUN = "window.PWN=1"
 AWAY = "http://evil.example/x"
@@ -79,14 +84,35 @@ def hostile_record(payloads: tuple[str, ...], place: str = "everywhere") -> dict
         label: [f"{'ab'[i % 2]}{evil('label', i)}" for i in range(n)],
         extra: [f"s{i % 3}{evil('metadata', i % 3)}" for i in range(n)],
         "split": ["train"] * (n - 3) + ["test"] * 3,
+        "source": [f"web{i % 2}{evil('file name', i % 2)}" for i in range(n)],
     }
     raw = Dataset.of(rows, Roles(content=(text,), label=label), "text")
     steps = _steps(raw, evil)
     return {
         **_facts(raw, evil), "steps": [{**s, "settings": {"a" + evil("settings"): evil("settings", 1)}, "skipped": None}
                                        for s in facts(raw, steps)],
-        "dataset": dataset_record(raw, raw, steps), "points": _points(raw, evil),
+        "dataset": {**dataset_record(raw, raw, steps), **_other_kinds(evil, n)}, "points": _points(raw, evil),
     }  # fmt: skip
+
+
+def _other_kinds(evil, n):
+    """What the record says of tables, conversations, label shapes and pictures, with payloads in every text."""
+    ids = [f"r{i:03d}" for i in range(n)]
+    number, word = f"x{evil('column name')}", f"w{evil('column name', 1)}"
+    cells = {"row_id": ids, number: [float(i) for i in range(n)], "y": [float(i % 5) for i in range(n)],
+             word: [f"{'ab'[i % 2]}{evil('value', i)}" if i else None for i in range(n)]}  # fmt: skip
+    table = Dataset.of(cells, Roles(content=(number, "y", word)), "tabular")
+    about = [{"row_id": None, "column": number, "issue": f"constant{evil('reason')}", "score": 0.0, "because": evil("reason", 1)}]
+    turns = [[{"role": f"user{evil('metadata', i)}", "content": f"ask {evil('value', i)}"},
+              {"role": "assistant", "content": f"say {evil('value', i)}"}] for i in range(n)]  # fmt: skip
+    pairs = Dataset.of({"row_id": ids, "prompt": turns, "chosen": turns, "rejected": turns[::-1]},
+                       Roles(content=("prompt", "chosen", "rejected")), "text")  # fmt: skip
+    sets = Dataset.of({"row_id": ids, "t": ids, "y": [[f"a{evil('label')}", f"b{evil('label', i)}"] for i in range(n)]},
+                      Roles(content=("t",), label="y"), "text")  # fmt: skip
+    body = base64.b64encode(f"<svg onload={RUN}>{evil('value')}</svg>".encode("utf-8", "replace")).decode()
+    drawn = {f"k{evil('file name')}": {"jpeg": body, "size_px": [1, 1]}, "l": {"jpeg": evil("value") or "x", "size_px": [1, 1]}}
+    return {"table": table_page(table, table, about), "turns": turns_page(pairs, {f"reader{evil('settings')}": 8}),
+            "label_shape": label_shape(sets), "pictures": {"side_px": 1, "left_out": 0, "by_key": drawn}}  # fmt: skip
 
 
 def _steps(raw, evil):

@@ -172,3 +172,41 @@ def test_another_label_map_reads_the_data_again(folder, tmp_path):
     data = plan.data.model_copy(update={"sources": (plan.data.sources[0], app)})
     again = open_data(plan.model_copy(update={"data": data}), store).dataset
     assert set(first.labels) == {"sport", "money"} and set(again.labels) == {"sport", "money", "games"}
+
+
+def test_pairs_in_three_formats_become_one_column_of_turns(tmp_path):
+    ask, say = "What is the capital of France, please?", "The capital of France is Paris."
+    formats = {
+        "alpaca": [{"instruction": f"{ask} {i}", "input": "", "output": say} for i in range(6)],
+        "sharegpt": [{"conversations": [{"from": "human", "value": f"{ask} {i + 10}"},
+                                        {"from": "gpt", "value": say}]} for i in range(6)],
+        "chat": [{"messages": [{"role": "user", "content": f"{ask} {i + 20}"},
+                               {"role": "assistant", "content": say}]} for i in range(6)],
+    }  # fmt: skip
+    found = []
+    for name, rows in formats.items():
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        found.append(Source(name, str(path)))
+    data = ingest(found).dataset
+    assert data.modality == "sft" and data.roles.content == ("messages",) and data.n_rows == 18
+    assert {tuple(t["role"] for t in turns) for turns in data.table["messages"].to_pylist()} == {
+        ("user", "assistant")
+    }
+    assert {turns[1]["content"] for turns in data.table["messages"].to_pylist()} == {say}
+
+
+def test_folders_of_pictures_become_one_dataset_with_a_label_map(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    for source, words in (("web", ("cat", "dog")), ("phone", ("chat", "chien"))):
+        for k, word in enumerate(words):
+            folder = tmp_path / source / word
+            folder.mkdir(parents=True)
+            for i in range(4):
+                image.new("RGB", (24, 24), (60 * k, 30 * i, 200 if source == "web" else 9)).save(
+                    folder / f"{i}.png"
+                )
+    french = {"chat": "cat", "chien": "dog"}
+    phone = Source("phone", str(tmp_path / "phone"), labels=french)
+    data = ingest([Source("web", str(tmp_path / "web")), phone], near_pairs=False).dataset
+    assert data.modality == "image" and data.n_rows == 16 and set(data.labels) == {"cat", "dog"}

@@ -7,10 +7,19 @@ from typing import Any
 
 from pipeline.report.forest import forest
 from pipeline.report.grids import heatmap, reliability
-from pipeline.report.judgement import LOWER_IS_BETTER, Estimate, Record, dots_of, estimate, metric_name
+from pipeline.report.judgement import (
+    LOSSES,
+    LOWER_IS_BETTER,
+    Estimate,
+    Record,
+    dots_of,
+    estimate,
+    metric_name,
+)
 
 MOST_IN_GRID, MOST_IN_FOREST = 12, 14
-ORDER = ("macro_f1", "accuracy", "balanced_accuracy", "weighted_f1", "roc_auc", "ece", "log_loss")
+ORDER = ("macro_f1", "accuracy", "balanced_accuracy", "weighted_f1", "roc_auc", "ece", "log_loss",
+         "loss_per_byte", "loss_per_token", "perplexity", "exact_match", "rouge_l")  # fmt: skip
 _SLICE = {
     "n": None,
     "metric": None,
@@ -53,7 +62,7 @@ def evaluation(record: Record, most: int) -> dict[str, Any] | None:
     return {
         "sides": [{"side": s, **{k: ev.get(k) for k in ("method", "model", "split", "n")}}
                   for s, ev in sides.items()],
-        "split": given.get("split"), "metrics": table,
+        "split": given.get("split"), "metrics": table, "losses": any(m in LOSSES for m in names),
         "chart": forest("metrics", "Metrics with intervals, raw and curated",
                         "One dot an evaluation, with its interval.", dots, lambda v: f"{v:.3f}")
                  if dots else None,
@@ -70,7 +79,11 @@ def slices(record: Record, most: int) -> dict[str, Any] | None:
     if not found:
         return None
     found = [{**_SLICE, **s} for s in found]
-    ranked = sorted(found, key=lambda s: (not s.get("weak"), _or(s.get("value"), 1.0), str(s.get("slice"))))
+    lower = any(s["metric"] in LOWER_IS_BETTER for s in found)
+    sign = -1 if lower else 1
+    ranked = sorted(
+        found, key=lambda s: (not s.get("weak"), sign * _or(s.get("value"), sign), str(s.get("slice")))
+    )
     dots = [
         dot
         for s in ranked[:MOST_IN_FOREST]
@@ -94,6 +107,7 @@ def slices(record: Record, most: int) -> dict[str, Any] | None:
         "rows": ranked[:most],
         "hidden": len(ranked) - len(ranked[:most]),
         "chart": chart,
+        "lower": lower,
         "weak": sum(bool(s.get("weak")) for s in ranked),
     }
 

@@ -6,19 +6,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "labels": ("label", "conflicting_labels", "rare_label"),
+    "labels": ("label", "conflicting_labels", "contradiction", "rare_label"),
     "copies": ("exact_duplicate", "near_duplicate", "semantic_duplicate"),
-    "splits": ("leakage",),
+    "splits": ("leakage", "contaminated"),
     "cells": ("malformed", "mojibake", "markup", "whitespace", "null", "too_short", "too_long", "gibberish",
-              "low_information", "mostly_missing", "wrong_language", "personal_data"),
+              "low_information", "mostly_missing", "wrong_language", "personal_data", "wrong_cell", "dark",
+              "light",
+              "blurry", "odd_size", "odd_aspect_ratio", "empty_answer", "empty_prompt", "no_answer",
+              "role_order", "template_token", "format_violation", "identical_pair", "truncated_answer",
+              "refused_answer", "prompt_repeated", "answer_cut"),
     "outliers": ("outlier",),
 }  # fmt: skip
 _HIGH_FROM: dict[str, float] = {  # fraction of rows from which an issue is grave
     "leakage": 0.0, "conflicting_labels": 0.01, "label": 0.03, "null": 0.02, "personal_data": 0.02,
-    "near_duplicate": 0.1, "exact_duplicate": 0.1, "mojibake": 0.05, "non_iid": 0.0,
+    "near_duplicate": 0.1, "exact_duplicate": 0.1, "mojibake": 0.05, "non_iid": 0.0, "contaminated": 0.0,
+    "contradiction": 0.01, "wrong_cell": 0.05, "identical_pair": 0.02, "empty_answer": 0.02,
 }  # fmt: skip
 _USUAL_HIGH, _LOW_BELOW = 0.2, 0.01
-_INFORMS = frozenset({"augmented", "class_imbalance"})
+_INFORMS = frozenset({"augmented", "class_imbalance", "not_selected", "grayscale"})
+_ABOUT_COLUMNS = {"label_leakage": "high", "identifier": "medium", "length_bias": "medium"}
 _ABOUT_THE_MODEL = frozenset({"underperforming_group"})
 
 
@@ -31,6 +37,8 @@ def severity(issue: str, fraction: float, rows: int) -> str:
     >>> severity("leakage", 0.001, 1), severity("outlier", 0.02, 20), severity("too_short", 0.001, 1)
     ('high', 'medium', 'low')
     """
+    if issue in _ABOUT_COLUMNS:
+        return _ABOUT_COLUMNS[issue]
     if issue in _INFORMS or not rows:
         return "low"
     if issue in _ABOUT_THE_MODEL:

@@ -13,7 +13,7 @@ def heatmap(
     counts: Sequence[Sequence[int]], axes: tuple[str, str],
 ) -> str:  # fmt: skip
     """A matrix of counts (len(rows), len(columns)), shaded by share of the row, the diagonal framed."""
-    cell, high, left, top = min(46.0, 560 / max(len(columns), 1)), 28.0, 124, 84
+    cell, high, left, top = min(46.0, 560 / max(len(columns), 1)), 28.0, 140, _room(columns)
     parts = [text(f"{axes[0]} ↓   {axes[1]} →", left - 10, top - 10, "small", "end")]
     for j, column in enumerate(columns):
         x = left + j * cell + cell / 2
@@ -55,7 +55,7 @@ def signed_heatmap(
     name: str, title: str, about: str, names: Sequence[str], values: Sequence[Sequence[float | None]]
 ) -> str:
     """A matrix of numbers in [-1, 1], (len(names), len(names)): two colours by sign, shaded by size."""
-    cell, high, left, top = min(52.0, 560 / max(len(names), 1)), 28.0, 124, 84
+    cell, high, left, top = min(52.0, 560 / max(len(names), 1)), 28.0, 124, _room(names)
     parts = []
     for j, column in enumerate(names):
         x = left + j * cell + cell / 2
@@ -117,6 +117,11 @@ def reliability(
     parts.append(text("confidence", x(0.5), y(0) + 34, "small", "middle"))
     parts.append(text("accuracy", 12, y(0.5), "small", "middle", transform=f"rotate(-90 12 {y(0.5):.1f})"))
     return chart(name, title, about, top + size + 44, *parts, width=left + size + 24)
+
+
+def _room(names: Sequence[str]) -> float:
+    """Return the height that names turned by 40 degrees take above the columns."""
+    return 24.0 + 4.6 * max((len(_cut(name)) for name in names), default=1)
 
 
 def _cut(label: str) -> str:

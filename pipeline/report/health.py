@@ -105,7 +105,7 @@ def outliers(data: Record, most: int) -> dict[str, Any] | None:
 def lengths(data: Record) -> dict[str, Any] | None:
     """Return the histogram of the first measure, raw and curated; none where a plane of sizes says more."""
     found = data.get("lengths")
-    if not found or data.get("sizes"):
+    if not found or data.get("sizes") or data.get("table"):
         return None
     name = measure_name(found["measure"])
     return {

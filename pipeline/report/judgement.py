@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from pipeline.report.forest import Dot, forest
 
-LOWER_IS_BETTER = ("ece", "log_loss", "brier", "loss_per_token", "loss_per_byte", "perplexity")
+LOSSES = ("loss", "loss_per_byte", "loss_per_token", "perplexity")
+LOWER_IS_BETTER = ("ece", "log_loss", "brier", *LOSSES)
 NAMES = {"macro_f1": "macro F1", "weighted_f1": "weighted F1", "roc_auc": "ROC AUC", "log_loss": "log loss",
-         "ece": "calibration error", "f1": "F1",
-         "loss_per_token": "loss per token (nats)", "loss_per_byte": "loss per byte (nats)",
-         "rouge_l": "ROUGE-L"}  # fmt: skip
+         "ece": "calibration error", "f1": "F1", "rouge_l": "ROUGE-L",
+         "loss_per_token": "loss per token (nats)", "loss_per_byte": "loss per byte (nats)"}  # fmt: skip
 VERDICTS = {  # word: (colour, headline)
     "proved": ("good", "The curated data give a better model."),
     "harmful": ("bad", "The curated data give a worse model; keep the raw data."),
@@ -73,24 +73,12 @@ def verdict(record: Record) -> dict[str, Any]:
         headline = "Nothing was found."
     elif not compared and grade.get("grave"):
         headline = f"Grave issues, to look at before training: {words_of(grade['grave'])}."
-    chart, in_points = None, (compared or {}).get("unit", "points") == "points"
+    chart = None
     if compared and compared.get("low") is not None and compared.get("high") is not None:
-        named = {str(compared.get("metric", "metric")): compared, **(compared.get("also") or {})}
-        dots = [
-            dot
-            for m, c in named.items()
-            if not in_points or m not in LOWER_IS_BETTER
-            for dot in dots_of(metric_name(m), 1, estimate(c))
-        ]
-        chart = forest(
-            "difference",
-            "Difference between curated and raw",
-            f"Dots {'right' if in_points else 'left'} of the line at zero: the curated data did better.",
-            dots,
-            points if in_points else signed,
-            reference=0.0,
-        )
-    compared = {**_COMPARISON, **compared} if compared else None
+        chart = _chart(compared)
+    if compared:
+        lower = is_lower_better(compared)
+        compared = {**_COMPARISON, **compared, "lower_is_better": lower, "unit": unit_of(compared)}
     ways = [
         str(c["because"]) for c in (record.get("evaluation") or {}).get("comparisons") or [] if "because" in c
     ]
@@ -102,6 +90,47 @@ def verdict(record: Record) -> dict[str, Any]:
         "chart": chart,
         "ways": ways if len(ways) > 1 else [],
     }
+
+
+def is_lower_better(compared: Record) -> bool:
+    """Return whether less of what was compared is better.
+
+    >>> is_lower_better({"metric": "loss_per_byte", "unit": "nats"}), is_lower_better({"metric": "accuracy"})
+    (True, False)
+    """
+    return compared.get("metric") in LOWER_IS_BETTER or compared.get("unit", "points") != "points"
+
+
+def unit_of(compared: Record) -> str:
+    """Return what the difference is measured in."""
+    return str(compared.get("unit", "points")) if is_lower_better(compared) else "points"
+
+
+def amount(difference: float | None, compared: Record) -> str:
+    """Return a difference in the unit of its comparison, without the unit's name.
+
+    >>> amount(0.031, {"metric": "accuracy"}), amount(-0.2, {"metric": "loss", "unit": "nats"})
+    ('+3.1', '−0.200')
+    """
+    if difference is None:
+        return "–"
+    return signed(difference) if is_lower_better(compared) else points(difference)
+
+
+def _chart(compared: Record) -> str:
+    """Draw the difference and those of the other metrics that have the same direction."""
+    named = {str(compared.get("metric", "metric")): compared, **(compared.get("also") or {})}
+    lower = is_lower_better(compared)
+    dots = [
+        dot
+        for m, c in named.items()
+        if (m in LOWER_IS_BETTER) == lower or c is compared
+        for dot in dots_of(metric_name(m), 1, estimate(c))
+    ]
+    side = "left" if lower else "right"
+    about = f"Dots {side} of the line at zero: the curated data did better."
+    show = signed if lower else points
+    return forest("difference", "Difference between curated and raw", about, dots, show, reference=0.0)
 
 
 def words_of(issues: Sequence[str]) -> str:

@@ -81,7 +81,8 @@ MEANINGS: dict[str, Meaning] = {
         "The text holds an e-mail address, a phone number or the like.", "Patterns were searched for.",
         "Mask or drop it if the model will be shared."),
     "malformed": Meaning(
-        "The cell holds markup, garbled characters, stray spaces or a number that is not one.",
+        "The cell is not as it should be: markup, garbled characters, stray spaces, a number that is not "
+        "one, a picture on its side or in an odd colour mode.",
         _REPAIRED, _LEAVE),
     "mojibake": Meaning("Characters were garbled by a wrong encoding.", _REPAIRED, _LEAVE),
     "markup": Meaning("The text holds HTML or other markup.", _REPAIRED, _LEAVE),
@@ -89,6 +90,10 @@ MEANINGS: dict[str, Meaning] = {
     "augmented": Meaning(
         "A changed copy of an existing row, added so that a class or group is better covered.",
         "It was made from the parent rows it names.", "Check that the copies still deserve their label."),
+    "not_selected": Meaning(
+        "The row was left out to keep within the budget of rows.",
+        "Rows were ranked by the rule in the settings.",
+        "Nothing; a bigger budget takes it back in."),
     "review_keep": Meaning(
         "A person looked at the row and kept it.", "By hand.", "Nothing: no stage touches it."),
     "review_relabel": Meaning(
@@ -99,6 +104,69 @@ MEANINGS: dict[str, Meaning] = {
     "review_absent": Meaning(
         "Decisions name rows that are not in the data at this point.", "Their ids were looked up.",
         "If they were not dropped before, check that the file belongs to this data."),
+}  # fmt: skip
+
+
+MEANINGS |= {
+    "grayscale": Meaning("The picture has no colour, where most pictures have.", _MEASURED, _LOOK),
+    "wrong_cell": Meaning(
+        "The cell is hardly right, given its column and the other cells of its row.",
+        "Formats, bounds, spellings and columns that determine each other were learnt from the train rows.",
+        "Correct it at its source; a cell that is right after all should be kept in a review."),
+    "constant": Meaning(
+        "The column holds one value everywhere, so nothing can be learnt from it.",
+        "Its different values were counted in the train rows.", "Leave it out of the content columns."),
+    "constant_column": Meaning(
+        "The column holds one value everywhere, so nothing can be learnt from it.",
+        "Its different values were counted in the train rows.", "Leave it out of the content columns."),
+    "duplicate_column": Meaning(
+        "The column says what another one says, if in other words.",
+        "The rows that share a value were compared between columns.", "One of the two is enough."),
+    "identifier": Meaning(
+        "The column names rows rather than describing them; a model can only memorise it.",
+        "The share of values that never repeat was counted in the train rows.", "Name it as the id column."),
+    "label_leakage": Meaning(
+        "The column alone gives the label away; where the model is used it may not be known.",
+        "The label was predicted from this column alone, on rows not learnt from.",
+        "Ask when the column is filled in. If only after the label is known, leave it out."),
+    "contradiction": Meaning(
+        "The same question has answers that contradict each other.",
+        "Answers to prompts that are the same or nearly so were compared.",
+        "Decide which answer is right; a model can only learn to be unsure."),
+    "contaminated": Meaning(
+        "The row holds a row of the benchmark, so a score on it would reward memory.",
+        "Runs of words were compared with the benchmark's.", "Drop it before training."),
+    "refused_answer": Meaning(
+        "The answer refuses to answer.", "Openings and phrases of refusals were searched for.",
+        "Keep those that should be refused; the others teach a model to refuse."),
+    "truncated_answer": Meaning(
+        "The answer stops in the middle.", "Its end was compared with how answers of this data end.",
+        "Complete it, or drop it: a model learns to stop early."),
+    "answer_cut": Meaning(
+        "The answer does not fit into what the model reads, so its end is never learnt.",
+        "Tokens of prompt and answer were counted.", "Raise the limit on tokens, or shorten the prompt."),
+    "prompt_repeated": Meaning(
+        "The answer says the prompt again.", "Words of the answer were looked up in the prompt.", _LOOK),
+    "empty_answer": Meaning("There is no answer to learn.", _MEASURED, "Drop it, or write the answer."),
+    "empty_prompt": Meaning("There is no question.", _MEASURED, "Drop it, or write the question."),
+    "no_answer": Meaning("No turn is the assistant's, so there is nothing to learn.", _MEASURED, "Drop it."),
+    "role_order": Meaning(
+        "The turns are not in the order in which people and assistants speak.", "Roles were read in order.",
+        "Look at the examples; turns may be missing or swapped."),
+    "template_token": Meaning(
+        "The text holds marks of a chat template, which a tokenizer would read as control tokens.",
+        "Marks of known templates were searched for.", "Take them out of the text."),
+    "format_violation": Meaning(
+        "The answer is not in the format that was asked for.",
+        "What the prompt asks for was tried on the answer.",
+        "Correct the answer; a model learns not to follow."),
+    "identical_pair": Meaning(
+        "Chosen and rejected answer are the same, so the pair prefers nothing.", "The two were compared.",
+        "Nothing more is needed."),
+    "length_bias": Meaning(
+        "The chosen answer is so often the longer one that length alone would do as a judge.",
+        "Lengths of chosen and rejected answers were compared.",
+        "Balance the pairs by length, or use a method that corrects for it."),
 }  # fmt: skip
 
 

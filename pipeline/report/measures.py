@@ -32,7 +32,7 @@ def lengths(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any] | None:
 
 def others(before: pd.DataFrame, after: pd.DataFrame) -> list[dict[str, Any]]:
     """Histograms of the measures after the first, those that differ between rows, at most twelve."""
-    names = [str(c) for c in before.columns[1:]]
+    names = [str(c) for c in before.columns[1:] if str(c) not in SIZE]
     found = [_histogram(name, before, after, SMALL_BINS) for name in names]
     return [f for f in found if f is not None and f["edges"][-1] > f["edges"][0] and f["varies"]][
         :MOST_MEASURES
@@ -98,11 +98,12 @@ def spaced_edges(values: np.ndarray, bins: int) -> np.ndarray:
 
 def view(data: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the charts of the measures and of the sizes as the page shows them."""
+    first = [data["lengths"]] if data.get("table") and (data.get("lengths") or {}).get("varies") else []
     small = [
         {**f, "name": measure_name(f["measure"]), "chart": small_histogram(
             f"measure-{k}", f"Distribution of the {measure_name(f['measure'])}", f["edges"],
             [("raw", f["raw"]), ("curated", f["curated"])])}
-        for k, f in enumerate(data.get("measures") or [])
+        for k, f in enumerate([*first, *(data.get("measures") or [])])
     ]  # fmt: skip
     found = data.get("sizes")
     chart = None
@@ -122,6 +123,6 @@ def measure_name(measure: str) -> str:
     units = {"chars": "characters", "px": "pixels", "seconds": "seconds", "tokens": "tokens",
              "bytes": "bytes"}  # fmt: skip
     *head, unit = measure.split("_")
-    if head == ["n"]:
-        return f"number of {unit}"
+    if head[:1] == ["n"]:
+        return " ".join(["number of", *head[1:], unit])
     return f"{' '.join(head)} in {units[unit]}" if unit in units and head else measure.replace("_", " ")

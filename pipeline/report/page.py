@@ -110,6 +110,8 @@ def environment() -> jinja2.Environment:
         percent=percent,
         fixed=fixed,
         points=_number(judgement.points),
+        amount=judgement.amount,
+        unit=judgement.unit_of,
         words=words,
         signed=signed,
         short=_number(short_number),

@@ -168,9 +168,14 @@ def view(data: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _bars(category: Mapping[str, Any], k: int) -> dict[str, Any]:
-    lines = [(str(v["value"]), (v["raw"], v["curated"])) for v in category["most"]]
+    lines = [(_named(str(v["value"])), (v["raw"], v["curated"])) for v in category["most"]]
     if rest := category["others"]["values"]:
         lines.append((f"{rest:,} other values", (category["others"]["raw"], category["others"]["curated"])))
     chart = bars(f"category-{k}", f"Values of {category['column']}", "Two bars a value: before and after.",
                  lines, ("raw", "curated"))  # fmt: skip
     return {**category, "chart": chart}
+
+
+def _named(value: str) -> str:
+    """Return a value as the chart names it, in quotation marks where spaces would not be seen."""
+    return value if value and value == value.strip() else f"“{value}”"
