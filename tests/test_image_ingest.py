@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from hostile.images import BAD, CUTS, GOOD, JPEG, PNG, bomb, gif
 from pictures import make_pictures, photo, write_folder
 from PIL import Image
 
+from flows.columns import Reading
 from pipeline.export import Origin, export_hf
 from pipeline.hashing import IMAGE
 from pipeline.ingest import InputError, RoleNames, Source, ingest, input_digest
@@ -24,7 +26,9 @@ from pipeline.ingest.idx import png
 from pipeline.modalities import modality
 from pipeline.modalities.image import intake as image_intake
 from pipeline.outputs import write_data
-from pipeline.recipe import RecipeError
+from pipeline.recipe import Data, RecipeError
+from pipeline.source import open_plan
+from pipeline.store import Store
 
 
 def read(path, image=None, **options):
@@ -137,6 +141,19 @@ def test_a_column_names_files_beside_the_data(tmp_path):
     done = read(tmp_path / "in" / "rows.csv", image="path")
     assert done.dataset.roles.content == ("path",) and done.dataset.table.schema.field("path").type == IMAGE
     assert sorted(done.dataset.table["file_name"].to_pylist())[0] == "blue/0.png"
+
+
+def test_a_recipe_and_the_command_line_name_the_column_of_pictures(tmp_path):
+    write_folder(tmp_path / "in")
+    rows = str(tmp_path / "in" / "rows.csv")
+    write_rows(Path(rows), [{"path": f"red/{k}.png", "text": "t", "y": "r"} for k in range(4)])
+    plan = Reading(rows, image_column="path").plan()
+    assert plan == Data(path=rows, image="path", test_fraction=0, validation_fraction=0)
+    assert open_plan(plan, 0, Store(tmp_path / "w")).dataset.roles.content == ("path",)
+    with pytest.raises(RecipeError, match="both text and image"):
+        Reading(rows, image_column="path", text_column="text").plan()
+    with pytest.raises(RecipeError, match="modality is 'text'"):
+        Reading(rows, image_column="path", modality="text").plan()
 
 
 def test_changing_a_named_picture_changes_the_input(tmp_path):
