@@ -230,6 +230,22 @@ def test_parquet_holds_pictures_as_bytes_or_as_datasets_writes_them(tmp_path):
         c["sha256"] for c in data.table["img"].to_pylist())  # fmt: skip
 
 
+def test_codes_of_classes_become_the_names_that_the_file_gives(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    names = datasets.ClassLabel(names=["cat", "dog"])
+    features = datasets.Features({"image": datasets.Image(), "label": names})
+    rows = {"image": [{"bytes": photo(k), "path": None} for k in range(4)], "label": [0, 1, -1, 1]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "d.parquet")
+    done = read(tmp_path / "d.parquet")
+    assert sorted(map(str, done.dataset.labels)) == ["None", "cat", "dog", "dog"]
+    assert any("codes in 'label'" in g for g in done.guesses)
+    short = b'{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["cat"]}}}}'
+    for stated in (b"{", b"[]", short):
+        table = pq.read_table(tmp_path / "d.parquet").replace_schema_metadata({"huggingface": stated})
+        pq.write_table(table, tmp_path / "e.parquet")
+        assert set(read(tmp_path / "e.parquet").dataset.labels) == {0, 1, -1}
+
+
 def test_a_name_without_bytes_is_quarantined(tmp_path):
     table = hf_table(path="{}.png").to_pylist()
     table[1]["img"]["bytes"] = None
