@@ -38,6 +38,7 @@ VARIANTS: dict[str, list[dict]] = {
 # Verbs that a stage cannot show on a modality's fixture, and why.
 ONE_CLASS = "rebalancing needs one class a row"
 EXCEPTIONS: dict[tuple[str, str, str], str] = {  # (stage, fixture, verb)
+    ("fitness", "image", "flag"): "a column of pictures is no column of values",
     **{("fitness", kind, "flag"): "a column of texts is no column of values"
        for kind in ("text", "text-sets", "text-votes")},
     **{("cells", kind, verb): "its rows have no cells to judge one by one"

@@ -48,7 +48,7 @@ class Image:
         return repair(cell, ImageClean.model_validate(options or {}))
 
     def identity(self, content: pa.Table) -> np.ndarray:
-        """(n,) of str: a digest of the upright RGB pixels; "" for none. See `identity.identity`."""
+        """(n,) of str: a digest of what makes the pixels; "" for none. See `identity.identity`."""
         from pipeline.modalities.image.identity import identity
 
         return identity(content)
