@@ -129,7 +129,7 @@ def improve(
         if not blank_evaluation:
             evaluation = turn.judged.evaluation
             name = f"cross-fit round {number}"
-            learnt = call(name, learn_signals, turn.curated, screen, engine, store, recipe.seed)
+            learnt = call(name, learn_signals, _learnable(base, steps), screen, engine, store, recipe.seed)
             if learnt is not None:
                 engine.bring(learnt)
     log(f"scoring the test split once: raw and curated, {training.method}")
@@ -139,6 +139,12 @@ def improve(
     if any(step.key.endswith(MISSING) for turn in rounds for step in turn.steps):
         key += MISSING
     return Outcome(recipe, training, opened, rounds, curated, applied, final, folder, key)
+
+
+def _learnable(base: Dataset, steps: Sequence[Step]) -> Dataset:
+    """Return the curated rows with those that a budget left out, which the next round sees again."""
+    kept = [step for step in steps if not (step.stage.rebuilt and step.facts["dropped"])]
+    return steps[-1].after if len(kept) == len(steps) else replay(base, kept, rebuilt=True)
 
 
 def run_key(recipe: Recipe, root: Dataset) -> str:

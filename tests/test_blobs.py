@@ -266,6 +266,21 @@ def test_a_kill_between_pack_and_snapshot_loses_nothing(moment, tmp_path):
     assert contents(tmp_path / "killed") == contents(tmp_path / "good")
 
 
+def save_only(root, start):
+    time.sleep(max(start - time.time(), 0))
+    Store(root).save(make_pictures())
+
+
+def test_processes_that_save_the_same_pictures_at_once_store_them_once(tmp_path):
+    start = time.time() + 0.5
+    processes = [served(save_only, tmp_path / "w", start) for _ in range(4)]
+    for process in processes:
+        process.join()
+    assert [p.exitcode for p in processes] == [0] * 4
+    store = Store(tmp_path / "w")
+    assert len(packs.packs_of(store.root)) == 1 and verify(store) == (2, [])
+
+
 def test_keys_and_json_of_pictures_need_no_bytes(data):
     table = data.content
     cells = table["image"].to_pylist()

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from hostile.images import BAD, CUTS, GOOD, JPEG, PNG, bomb, gif
 from pictures import make_pictures, photo, write_folder
 from PIL import Image
 
+from flows.columns import Reading
 from pipeline.export import Origin, export_hf
 from pipeline.hashing import IMAGE
 from pipeline.ingest import InputError, RoleNames, Source, ingest, input_digest
@@ -24,7 +26,9 @@ from pipeline.ingest.idx import png
 from pipeline.modalities import modality
 from pipeline.modalities.image import intake as image_intake
 from pipeline.outputs import write_data
-from pipeline.recipe import RecipeError
+from pipeline.recipe import Data, RecipeError
+from pipeline.source import open_plan
+from pipeline.store import Store
 
 
 def read(path, image=None, **options):
@@ -139,6 +143,19 @@ def test_a_column_names_files_beside_the_data(tmp_path):
     assert sorted(done.dataset.table["file_name"].to_pylist())[0] == "blue/0.png"
 
 
+def test_a_recipe_and_the_command_line_name_the_column_of_pictures(tmp_path):
+    write_folder(tmp_path / "in")
+    rows = str(tmp_path / "in" / "rows.csv")
+    write_rows(Path(rows), [{"path": f"red/{k}.png", "text": "t", "y": "r"} for k in range(4)])
+    plan = Reading(rows, image_column="path").plan()
+    assert plan == Data(path=rows, image="path", test_fraction=0, validation_fraction=0)
+    assert open_plan(plan, 0, Store(tmp_path / "w")).dataset.roles.content == ("path",)
+    with pytest.raises(RecipeError, match="both text and image"):
+        Reading(rows, image_column="path", text_column="text").plan()
+    with pytest.raises(RecipeError, match="modality is 'text'"):
+        Reading(rows, image_column="path", modality="text").plan()
+
+
 def test_changing_a_named_picture_changes_the_input(tmp_path):
     write_folder(tmp_path)
     write_rows(tmp_path / "rows.csv", [{"path": "red/0.png", "y": "r"}])
@@ -211,6 +228,22 @@ def test_parquet_holds_pictures_as_bytes_or_as_datasets_writes_them(tmp_path):
     assert "file_name" not in other.table.column_names
     assert sorted(c["sha256"] for c in other.table["img"].to_pylist()) == sorted(
         c["sha256"] for c in data.table["img"].to_pylist())  # fmt: skip
+
+
+def test_codes_of_classes_become_the_names_that_the_file_gives(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    names = datasets.ClassLabel(names=["cat", "dog"])
+    features = datasets.Features({"image": datasets.Image(), "label": names})
+    rows = {"image": [{"bytes": photo(k), "path": None} for k in range(4)], "label": [0, 1, -1, 1]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "d.parquet")
+    done = read(tmp_path / "d.parquet")
+    assert sorted(map(str, done.dataset.labels)) == ["None", "cat", "dog", "dog"]
+    assert any("codes in 'label'" in g for g in done.guesses)
+    short = b'{"info": {"features": {"label": {"_type": "ClassLabel", "names": ["cat"]}}}}'
+    for stated in (b"{", b"[]", short):
+        table = pq.read_table(tmp_path / "d.parquet").replace_schema_metadata({"huggingface": stated})
+        pq.write_table(table, tmp_path / "e.parquet")
+        assert set(read(tmp_path / "e.parquet").dataset.labels) == {0, 1, -1}
 
 
 def test_a_name_without_bytes_is_quarantined(tmp_path):

@@ -12,10 +12,10 @@ from pipeline.dataset import Dataset, Roles
 from pipeline.findings import Edit, Findings
 from pipeline.modalities import modality
 from pipeline.report import dataset_record
-from pipeline.report.class_health import classes_of
 from pipeline.report.drift import psi, splits
 from pipeline.report.grading import grade
 from pipeline.report.label_issues import overlapping
+from pipeline.report.label_words import classes_of
 from pipeline.report.page import render
 from pipeline.report.points import embedding_map
 from pipeline.report.schema import alerts, columns

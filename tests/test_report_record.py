@@ -12,7 +12,7 @@ from pipeline.dataset import Dataset, Roles
 from pipeline.findings import Edit, Findings
 from pipeline.modalities.text.lengths import token_counts
 from pipeline.report import dataset_record, write
-from pipeline.report.class_health import classes_of
+from pipeline.report.label_words import classes_of
 from pipeline.report.page import MOST_BYTES, render
 
 

@@ -133,6 +133,20 @@ def test_the_agreement_of_annotators_is_the_share_of_the_likeliest_class():
     assert "1 of 3 rows are unanimous" in words
 
 
+def test_votes_are_shown_in_words_and_kept_as_they_are_for_the_review_file():
+    votes = [{"a": 3.0, "b": 0.0}, {"a": 0.0, "b": 2.0}]
+    rows = {"row_id": list("12"), "text": list("wx"), "label": votes}
+    raw = Dataset.of(rows, Roles(content=("text",), label="label"), "text")
+    found = Findings.of("label_noise", [Edit("1", "label", 0.1, "flag", "looks like b")],
+                        metrics={"suggested": {"1": votes[1]}})  # fmt: skip
+    record, _, html = page_of(raw, steps=[("label_noise", found)])
+    row = record["label_issues"]["rows"][0]
+    assert (row["given_words"], row["suggested_words"]) == ("a", "b")
+    assert row["suggested"] == '{"a": 0.0, "b": 2.0}' and "&#34;suggested&#34;: &#34;{" in html
+    assert record["transitions"]["most"] == [{"given": "a", "suggested": "b", "rows": 1}]
+    assert '{"a"' not in Page(html[html.index('id="labels"') : html.index("<footer")]).words
+
+
 def test_plain_labels_have_no_section_on_their_shape():
     assert full_record()["dataset"]["label_shape"] is None
 

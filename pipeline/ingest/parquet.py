@@ -1,8 +1,14 @@
-"""Parquet: page checksums are verified, nested types kept, extension types and dictionaries resolved."""
+"""Parquet: page checksums are verified, nested types kept, extension types and dictionaries resolved.
+
+Codes of classes become their names where the file gives them as `datasets` does.
+"""
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.ingest.source import File, InputError, Raw, Rejected, check_width
@@ -22,12 +28,47 @@ def read_parquet(file: File) -> Raw:
     except (pa.ArrowException, OSError, ValueError) as error:
         first = str(error).strip().split("\n")[0]
         raise InputError(f"{file.name}: not readable as Parquet: {first} (write it again)") from error
+    stated = (table.schema.metadata or {}).get(b"huggingface", b"{}")
     names = table.column_names
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise InputError(f"{file.name}: two columns are called {twice[0]!r} (rename one)")
     table = pa.table({name: _stored(table[name]) for name in names}) if names else table
     table, rejected = _readable(table, file.name)
-    return Raw(table.replace_schema_metadata(None), rejected)
+    table, named = _with_class_names(table.replace_schema_metadata(None), stated)
+    told = [f"{file.name}: codes in {c!r} became the class names that the file gives" for c in named]
+    return Raw(table, rejected, told)
+
+
+def _with_class_names(table: pa.Table, stated: bytes) -> tuple[pa.Table, list[str]]:
+    """Return the table with names in place of the codes of each ClassLabel of `datasets`, and which columns.
+
+    A code of -1 is a missing label, as there. A column with any other code without a name stays as it is.
+    """
+    named = []
+    for column, names in _class_names(stated).items():
+        if column not in table.column_names or not pa.types.is_integer(table.schema.field(column).type):
+            continue
+        codes = table[column].cast(pa.int64())
+        known = pc.and_(pc.greater_equal(codes, -1), pc.less(codes, len(names)))
+        if pc.all(pc.fill_null(known, True)).as_py() is False:
+            continue
+        codes = pc.if_else(pc.equal(codes, -1), pa.scalar(None, pa.int64()), codes)
+        cells = pa.chunked_array([pa.array(names, pa.large_string()).take(chunk) for chunk in codes.chunks],
+                                 pa.large_string())  # fmt: skip
+        table = table.set_column(table.column_names.index(column), column, cells)
+        named.append(column)
+    return table, named
+
+
+def _class_names(stated: bytes) -> dict[str, list[str]]:
+    """Return the classes by column that Hugging Face's schema metadata states, {} where it makes no sense."""
+    try:
+        features = json.loads(stated)["info"]["features"].items()
+        found = {c: f["names"] for c, f in features if isinstance(f, dict) and f.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {c: names for c, names in found.items()
+            if isinstance(names, list) and all(isinstance(n, str) for n in names)}  # fmt: skip
 
 
 def _readable(table: pa.Table, name: str) -> tuple[pa.Table, list[Rejected]]:

@@ -7,25 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.dataset import Dataset
-from pipeline.report.rows import Steps, cell_text
+from pipeline.report.label_words import classes_of, in_words, words_for
+from pipeline.report.rows import Steps
 
 MOST_PAIRS = 400
-
-
-def classes_of(cell: Any) -> list[str]:
-    """Return the classes a label cell names: one, several (a list), or the likeliest (a distribution).
-
-    >>> classes_of("a"), classes_of(["a", "b"]), classes_of({"a": 0.3, "b": 0.7}), classes_of(None)
-    (['a'], ['a', 'b'], ['b'], [])
-    """
-    if cell is None:
-        return []
-    if isinstance(cell, Mapping):
-        shares = {str(k): float(v) for k, v in cell.items() if v is not None}
-        return [max(sorted(shares), key=shares.__getitem__)] if shares else []
-    if isinstance(cell, list | tuple):
-        return [str(cell_text(c)) for c in cell if c is not None]
-    return [str(cell_text(cell))]
 
 
 def label_counts(raw: Dataset, curated: Dataset, edits: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -65,8 +50,9 @@ def transitions(
 ) -> dict[str, Any]:
     """Count given x suggested classes over the rows with issue `label`, most frequent first."""
     doubted = {e["row_id"] for e in edits if e["issue"] == "label" and e["row_id"] in raw.position}
+    shown = words_for(raw)
     pairs = Counter(
-        (" + ".join(classes_of(raw.labels[raw.position[i]])), suggested[i]) for i in doubted if i in suggested
+        (in_words(raw.labels[raw.position[i]]), shown(suggested[i])) for i in doubted if i in suggested
     )
     ranked = sorted(pairs.items(), key=lambda p: (-p[1], p[0]))
     return {

@@ -92,7 +92,8 @@ def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dic
     out = {
         "row_id": row_id, "stage": edit["stage"], "action": edit["action"], "score": edit["score"],
         "text": shorten(text, EXAMPLE_CHARS), "label": rows.label(row_id), "split": rows.split(row_id),
-        "because": edit["because"], "suggested": suggested.get(row_id), "related": [],
+        "because": edit["because"], "related": [],
+        "suggested": rows.words(suggested[row_id]) if row_id in suggested else None,
         "column": None, "before": None, "value": None, "picture": rows.picture(row_id), "picture_after": None,
     }  # fmt: skip
     for other in edit["related"][:MOST_RELATED]:

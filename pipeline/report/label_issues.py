@@ -52,9 +52,12 @@ def overlapping(
 
 def _row(edit: Mapping[str, Any], rows: Rows, suggested: Mapping[str, str]) -> dict[str, Any]:
     row_id = edit["row_id"]
+    other = suggested.get(row_id)
     return {
-        "row_id": row_id, "split": rows.split(row_id), "given": rows.label(row_id),
-        "suggested": suggested.get(row_id), "issue": edit["issue"], "score": edit["score"],
+        "row_id": row_id, "split": rows.split(row_id), "given": rows.given(row_id),
+        "suggested": other, "given_words": rows.label(row_id),
+        "suggested_words": None if other is None else rows.words(other), "issue": edit["issue"],
+        "score": edit["score"],
         "confidence": round(1 - edit["score"], 6), "action": edit["action"], "because": edit["because"],
         "text": shorten(rows.text(row_id), MOST_CHARS), "picture": rows.picture(row_id),
     }  # fmt: skip

@@ -25,8 +25,9 @@ _HINTS = {"e-mail address": re.compile("@"), "key or token": re.compile(r"[\w+/-
           "phone number": re.compile(r"\d[\s.)-]*\d")}  # fmt: skip
 # names and ids, which tables and files are joined by, stay as they are
 _NAMES = frozenset({
-    "row_id", "class", "label", "given", "suggested", "split", "splits", "column", "columns", "content",
-    "issue", "issues", "stage", "stages", "command", "parent", "modality", "what", "classes", "source",
+    "row_id", "class", "label", "given", "suggested", "given_words", "suggested_words", "split", "splits",
+    "column", "columns", "content", "issue",
+    "issues", "stage", "stages", "command", "parent", "modality", "what", "classes", "source",
     "other", "picture", "picture_after", "picture_parent", "held_out_picture",
 })  # fmt: skip
 _SAMPLES: dict[str, Any] = {  # where the record's part about the data quotes rows, and what stays instead

@@ -44,7 +44,9 @@ def decisions(data: Record, most: int) -> dict[str, Any] | None:
     if not found:
         return None
     rows = [
-        {**r, "row": json.dumps({k: r.get(k) for k in IN_REVIEW_FILE})} for r in found["rows"][:most]
+        {"given_words": None, "suggested_words": None, **r,
+         "row": json.dumps({k: r.get(k) for k in IN_REVIEW_FILE})}
+        for r in found["rows"][:most]
     ]
     classes = [str(c["class"]) for c in data.get("labels") or []]
     return {"rows": rows, "all": found["all"], "classes": classes[:200], "label": data.get("label")}

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.dataset import SPLITS, Dataset
 from pipeline.findings import Findings
 from pipeline.report import drift, environment, measures, schema
-from pipeline.report.class_health import classes_of, label_counts, precision, transitions
+from pipeline.report.class_health import label_counts, precision, transitions
 from pipeline.report.clusters import duplicate_clusters
 from pipeline.report.grading import grade
 from pipeline.report.issues import (
@@ -24,6 +24,7 @@ from pipeline.report.issues import (
 )
 from pipeline.report.label_issues import label_issues, overlapping
 from pipeline.report.label_shape import label_shape
+from pipeline.report.label_words import classes_of
 from pipeline.report.made import made
 from pipeline.report.rows import Rows, Steps
 from pipeline.report.sources import sources

@@ -10,6 +10,7 @@ from pipeline.dataset import ROW_ID, SOURCE, SPLIT, Dataset
 from pipeline.findings import Findings
 from pipeline.hashing import cell_json
 from pipeline.modalities import modality
+from pipeline.report.label_words import words_for
 from pipeline.report.pictures import SIDE_PX, Pictures
 from pipeline.report.privacy import mask
 
@@ -24,6 +25,7 @@ class Rows:
         self.tables = [raw.table, curated.table, *(f.added for _, f in steps if f.added is not None)]
         of = modality(raw.modality)
         self.show, self.pictures = of.show, Pictures(of.picture)
+        self.words = words_for(raw)
         self._keys: dict[str, str | None] = {}  # of the pictures of rows that were asked for
 
     @cached_property
@@ -65,10 +67,15 @@ class Rows:
             self._keys[row_id] = None if cells is None else self.pictures.of(cells)
         return self._keys[row_id]
 
-    def label(self, row_id: str) -> str | None:
-        """Return the label the row had at first, as text."""
+    def given(self, row_id: str) -> str | None:
+        """Return the label the row had at first, as text that a review file takes."""
         row, column = self.row(row_id), self.raw.roles.label
         return None if row is None or column is None else cell_text(row[column])
+
+    def label(self, row_id: str) -> str | None:
+        """Return the label the row had at first, in words."""
+        given = self.given(row_id)
+        return None if given is None else self.words(given)
 
     def split(self, row_id: str) -> str | None:
         """Return the split of the row."""

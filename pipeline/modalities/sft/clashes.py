@@ -14,6 +14,7 @@ from pipeline.modalities import Clash
 from pipeline.modalities.sft.disagree import (
     asks_alike,
     disagreement,
+    explained,
     same_question,
     same_words,
     shares_a_name,
@@ -56,7 +57,10 @@ def clashes(
             continue
         near = not other_words or same_words(prompts[i], prompts[j])
         found = disagreement(answers[i], answers[j], prompts[i] if near else None)
-        if found and (not other_words or found[0] < _SURE):
+        if found and other_words and (
+                found[0] >= _SURE or explained((prompts[i], prompts[j]), (answers[i], answers[j]))):
+            continue
+        if found:
             how = f"in other words (cosine {other_words:.2f})" if other_words else "the same"
             out[i, j] = Clash(i, j, found[0], f"asks {how}, but {found[1]}")
     return [out[pair] for pair in sorted(out)]
@@ -95,7 +99,7 @@ def _paraphrases(
         for j, far in zip(index[i].tolist(), distance[i].tolist(), strict=True):
             if j < 0 or 1 - far < least:
                 break
-            named = shares_a_name(prompts[i], prompts[j])
+            named = shares_a_name(prompts[i], prompts[j], usual)
             if (named or 1 - far >= least + _UNNAMED) and asks_alike(prompts[i], prompts[j], usual):
                 yield min(i, j), max(i, j), 1 - far
 
@@ -103,7 +107,7 @@ def _paraphrases(
 def _usual(prompts: list[str]) -> frozenset[str]:
     """Return the content words that more than a tenth of at least 100 different prompts hold."""
     texts = set(prompts)
-    counts = Counter(stem for text in texts for stem in words_of(text).stems)
+    counts = Counter(word for text in texts for word in words_of(text).stems | words_of(text).names)
     least = max(len(texts), 100) * _USUAL
     return frozenset(stem for stem, n in counts.items() if n > least)
 

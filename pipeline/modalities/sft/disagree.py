@@ -40,6 +40,7 @@ _OPEN = re.compile(
     r"example|tip|suggestion|story|poem|joke)|list|tell (?:me )?an?|rewrite|rephrase|paraphrase|describe)\b",
     re.IGNORECASE)
 _SHORT_WORDS = 12  # an answer up to here is one statement
+_TINY_WORDS = 6  # an answer up to here says one thing
 _SAME_FRAME = 0.5  # share of common words at which two answers are one sentence with something exchanged
 
 
@@ -89,7 +90,7 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
         return 0.2, f"one says {min(names_a)}, the other {min(names_b)}"
     if prompt is None or _OPEN.match(prompt):
         return None
-    if brief and only_a and only_b:
+    if only_a and only_b and max(a.n_words, b.n_words) <= _TINY_WORDS:
         return 0.3, f"one says {' '.join(sorted(only_a)[:3])}, the other {' '.join(sorted(only_b)[:3])}"
     if frame < 0.1 and min(len(a.stems), len(b.stems)) >= 3:
         return 0.35, f"they have {100 * frame:.0f} % of their words in common"
@@ -112,10 +113,20 @@ def same_question(one: str, two: str) -> bool:
         any(_typo(x, y) for x in only_a) for y in only_b)
 
 
-def shares_a_name(one: str, two: str) -> bool:
-    """Whether two prompts have a number or a name in common."""
+def shares_a_name(one: str, two: str, usual: frozenset[str] = frozenset()) -> bool:
+    """Whether two prompts have a number or a name in common that is not usual in the set."""
     a, b = words_of(one), words_of(two)
-    return bool(a.numbers & b.numbers or a.names & b.names)
+    return bool(a.numbers & b.numbers or (a.names & b.names) - usual)
+
+
+def explained(prompts: tuple[str, str], answers: tuple[str, str]) -> bool:
+    """Whether the prompts differ in a word that the answers differ in too: each answers its own question.
+
+    >>> explained(("Sine of 45?", "Cosine of 45?"), ("The sine is 0.7.", "The cosine is 0.7."))
+    True
+    """
+    (p, q), (a, b) = (tuple(words_of(text).stems for text in pair) for pair in (prompts, answers))
+    return bool((a - b) & (p - q) or (b - a) & (q - p))
 
 
 def same_words(one: str, two: str) -> bool:
@@ -142,7 +153,7 @@ def asks_alike(one: str, two: str, usual: frozenset[str] = frozenset()) -> bool:
     asked_a, asked_b = a.stems - _ASKING - usual, b.stems - _ASKING - usual
     if asked_a - asked_b and asked_b - asked_a and _overlap(asked_a, asked_b) >= _SAME_FRAME:
         return False  # one frame with something exchanged: "the word kettle", "the word whistle"
-    shared = sum(a.numbers.values()) + len(a.names & b.names - asked_a - asked_b)
+    shared = sum(a.numbers.values()) + len(a.names & b.names - asked_a - asked_b - usual)
     common = len(asked_a & asked_b) + shared
     return bool(common) and common >= _SAME_FRAME * (min(len(asked_a), len(asked_b)) + shared)
 
