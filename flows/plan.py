@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from finetune.inputs import inputs, resolved, trainable
 from finetune.loop import run_key
 from finetune.settings import Training
 from pipeline.commit import MANIFEST
@@ -32,11 +33,21 @@ def plan_run(recipe: Path, workspace: Path, overrides: Sequence[str]) -> tuple[d
     wanted = list(plan.stages or [stage() for stage in stages().values()])
     facts: dict[str, Any] = {
         "recipe": str(recipe), "title": plan.title, "seed": plan.seed, "data": _data(plan, root),
-        "stages": _stages(plan, wanted, root, store), "train": Training(**plan.train).used(),
+        "stages": _stages(plan, wanted, root, store), "train": _train(plan, root),
         "rounds": plan.loop.rounds, "replicates": plan.loop.replicates,
         "run": store.find_run(run_key(plan, root)) if store and root else None,
     }  # fmt: skip
     return facts, "\n".join(_lines(facts))
+
+
+def _train(plan: Recipe, root: Dataset | None) -> dict[str, Any]:
+    """Return the training's settings, with the modality's own where it is known and they are not given."""
+    training = Training(**plan.train)
+    modality = root.modality if root else plan.data.modality
+    if modality not in trainable() or training.method in ("probe", "boosting"):
+        return training.used()
+    n_rows = int(root.is_train.sum()) if root else 0
+    return resolved(training, modality, n_rows).used(inputs(modality).foreign)
 
 
 def _root(plan: Recipe, store: Store | None) -> Dataset | None:

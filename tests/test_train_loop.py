@@ -84,9 +84,10 @@ def test_a_run_ends_with_a_model_that_is_judged_and_a_report(write, train, tmp_p
     assert model.method == method
     root = store.load(facts["root"])
     again = evaluate(model, root, "test", engine, seed=plan.seed)
-    curated = facts["evaluation"]["curated"]
-    assert again.metrics["accuracy"]["value"] == pytest.approx(curated["metrics"]["accuracy"]["value"])
-    seen = evaluate(model, root, "train", engine, n_boot=20)
-    assert {s.slice.split("=")[0].rstrip("<>") for s in seen.slices} - {"label", "source"}  # its own measures
+    told = facts["evaluation"]["curated"]["metrics"]["accuracy"]["value"]
+    assert again.metrics["accuracy"]["value"] == pytest.approx(told, abs=1e-6)
+    if write is pictures_recipe:  # the table's measures are the same for most rows, and so no slices
+        seen = evaluate(model, root, "train", engine, n_boot=20)
+        assert {"brightness_mean", "sharpness"} & {s.slice.split("=")[0].rstrip("<>") for s in seen.slices}
     assert (store.root / "runs" / str(number) / "report.html").stat().st_size > 10_000
     assert store.find_run(improve(plan, store, engine).key) == number  # the second time nothing is new
