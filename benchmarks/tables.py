@@ -1,12 +1,14 @@
 """Measure what Assay finds in tables against known truth, and write tables.json.
 
     ASSAY_TRUTH=FOLDER python benchmarks/tables.py           about 4 minutes on one core
-    ASSAY_TRUTH=FOLDER python benchmarks/tables.py records   one part: cells, planted, counts, missing, records, outliers
+    ASSAY_TRUTH=FOLDER python benchmarks/tables.py records   one part of it
 
-What settings were chosen on: the beers table was in view when the rules for units and for two values in one cell
-were written, and its figures are no test of them; thresholds were set on the first 8,000 rows of adult (seed 1)
-and on scikit-learn's breast cancer and wine tables (seed 3) with planted errors, those of `planted` are other rows
-and seeds. The threshold of `records` is chosen on the set's valid pairs.
+Parts: cells, planted, counts, missing, records, outliers. What settings were chosen on: the beers table was
+in view when the rules for units and for two values in one cell were written, and its figures are no test of
+them; thresholds were set on the first 8,000 rows of adult (seed 1) and on scikit-learn's breast cancer and
+wine tables (seed 3) with planted errors; `planted` has other rows of adult and another seed. The threshold of
+`records` is chosen on the set's valid pairs. "format rules alone" are the rules for units, missing strings,
+rare shapes and numbers far out of their column: no dependencies, spellings or models.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,10 @@ from pipeline.signals.engine import Engine
 
 JSON = Path(__file__).with_suffix(".json")
 TABULAR = modality("tabular")
-FORMAT_RULES = {"clean": {"fill": "none", "spelling": False}, "cells": {"dependencies": False, "models": False}}
+FORMAT_RULES = {
+    "clean": {"fill": "none", "spelling": False},
+    "cells": {"dependencies": False, "models": False},
+}
 OURS: dict[str, dict[str, Any]] = {"clean": {"fill": "none"}, "cells": {}}
 
 
@@ -52,7 +58,10 @@ def dataset(frame: pd.DataFrame) -> Dataset:
     return Dataset.of(pa.table({"row_id": ids, **cells}), Roles(content=tuple(frame.columns)), "tabular")
 
 
-def edited(frame: pd.DataFrame, settings: dict[str, dict[str, Any]]) -> dict[tuple[int, str], dict[str, Any]]:
+Cell = tuple[int, str]
+
+
+def edited(frame: pd.DataFrame, settings: dict[str, dict[str, Any]]) -> dict[Cell, dict[str, Any]]:
     """Return the last edit of each cell that `clean` and then `cells` name."""
     data, found = dataset(frame), {}
     for name, own in settings.items():
@@ -64,7 +73,7 @@ def edited(frame: pd.DataFrame, settings: dict[str, dict[str, Any]]) -> dict[tup
     return found
 
 
-def scores(found: set[tuple[int, str]], wrong: set[tuple[int, str]]) -> dict[str, Any]:
+def scores(found: set[Cell], wrong: set[Cell]) -> dict[str, Any]:
     right = len(found & wrong)
     return {"wrong": len(wrong), "found": len(found), "right": right,
             "precision": round(right / len(found), 4) if found else None,
@@ -75,8 +84,10 @@ def scores(found: set[tuple[int, str]], wrong: set[tuple[int, str]]) -> dict[str
 def cells() -> dict[str, Any]:
     """Beers: real wrong cells against the clean twin; both as text."""
     folder = truth() / "dirty_tables"
-    dirty, clean = (pd.read_csv(folder / f"beers_{k}.csv", dtype=str, keep_default_na=False).drop(columns="index")
-                    for k in ("dirty", "clean"))
+    dirty, clean = (
+        pd.read_csv(folder / f"beers_{k}.csv", dtype=str, keep_default_na=False).drop(columns="index")
+        for k in ("dirty", "clean")
+    )
     wrong = {(int(i), c) for c in dirty for i in np.flatnonzero(dirty[c] != clean[c])}
     out: dict[str, Any] = {}
     for name, settings in (("format rules alone", FORMAT_RULES), ("assay", OURS)):
@@ -86,31 +97,37 @@ def cells() -> dict[str, Any]:
         same = sum(("" if e["value"] is None else e["value"]) == clean[c][i] for (i, c), e in sets.items())
         out[name] = {**scores(set(found), wrong), "seconds": round(time.monotonic() - started, 1),
                      "repairs": len(sets), "repairs_right": same,
-                     "by_column": {c: scores({x for x in found if x[1] == c}, {x for x in wrong if x[1] == c})
-                                   for c in dirty}}
+                     "by_column": {c: scores(_of(found, c), _of(wrong, c)) for c in dirty}}
     return out
 
 
-def plant(frame: pd.DataFrame, seed: int, rate: float = 0.01) -> tuple[pd.DataFrame, dict[tuple[int, str], str]]:
+def _of(cells: Iterable[Cell], column: str) -> set[Cell]:
+    return {cell for cell in cells if cell[1] == column}
+
+
+def plant(frame: pd.DataFrame, seed: int, rate: float = 0.01) -> tuple[pd.DataFrame, dict[Cell, str]]:
     """Return the table with three kinds of errors in every column, each in `rate` of its cells, and where."""
     rng, frame, where = np.random.default_rng(seed), frame.astype(str).copy(), {}
     for column in frame.columns:
         is_number = pd.to_numeric(frame[column], errors="coerce").notna().mean() > 0.9
-        kinds = ("times 1000", "times 10", "swapped") if is_number else ("typing error", "typing error", "swapped")
+        slips = ("times 1000", "times 10") if is_number else ("typing error", "typing error")
+        kinds, cells = (*slips, "swapped"), frame[column].to_numpy(dtype=object, copy=True)
+        given = cells.copy()
         rows = rng.permutation(len(frame))[: 3 * int(rate * len(frame))]
         for k, i in enumerate(rows):
-            kind, old = kinds[k % 3], frame[column].iat[i]
-            new = _spoilt(old, kind, rng) if kind != "swapped" else frame[column].iat[rng.integers(len(frame))]
+            kind, old = kinds[k % 3], cells[i]
+            new = given[rng.integers(len(given))] if kind == "swapped" else _spoilt(old, kind, rng)
             if new != old:
-                frame.iat[i, frame.columns.get_loc(column)] = new
-                where[int(i), column] = kind
+                cells[i], where[int(i), column] = new, kind
+        frame[column] = cells
     return frame, where
 
 
 def _spoilt(cell: str, kind: str, rng: np.random.Generator) -> str:
     if kind.startswith("times"):
         return f"{float(cell) * int(kind.split()[1]):.15g}"
-    p, letter = int(rng.integers(1, max(2, len(cell) - 1))), "abcdefghijklmnopqrstuvwxyz"[rng.integers(26)]
+    p = int(rng.integers(1, max(2, len(cell) - 1)))
+    letter = "abcdefghijklmnopqrstuvwxyz"[rng.integers(26)]
     ways = (cell[:p] + letter + cell[p:], cell[:p] + cell[p + 1 :], cell[:p] + letter + cell[p + 1 :],
             cell[: p - 1] + cell[p : p + 1] + cell[p - 1 : p] + cell[p + 1 :])
     return ways[rng.integers(4)]
@@ -119,7 +136,8 @@ def _spoilt(cell: str, kind: str, rng: np.random.Generator) -> str:
 def planted() -> dict[str, Any]:
     from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
-    tables = {"adult rows 8,000 to 15,999": adult().drop(columns="income").iloc[8000:16000].reset_index(drop=True)}
+    part = adult().drop(columns="income").iloc[8000:16000].reset_index(drop=True)
+    tables = {"adult rows 8,000 to 15,999": part}
     for name, load in (("cancer", load_breast_cancer), ("wine", load_wine), ("diabetes", load_diabetes)):
         tables[name] = load(as_frame=True).data
     out = {}
@@ -150,9 +168,11 @@ def counts() -> dict[str, Any]:
     pairs = TABULAR.pairs(data.content, 0.9, data.is_train)
     copies = len(data.ids) - len(set(TABULAR.identity(data.content)))
     near = (pairs.similarity >= TABULAR.near_copy) & (pairs.similarity < 1)
-    return {"missing_cells_found": null, "missing_cells_true": int((raw.map(str.strip) == "?").sum().sum()),
-            "exact_duplicates_found": copies, "exact_duplicates_true": int(adult().duplicated().sum()),
-            "near_pairs": int(near.sum()), "positive_fraction": round(float((adult()["income"] == ">50K").mean()), 4)}
+    true = adult()
+    return {"missing_cells_found": null, "missing_cells_true": int((true == "?").sum().sum()),
+            "exact_duplicates_found": copies, "exact_duplicates_true": int(true.duplicated().sum()),
+            "near_pairs": int(near.sum()),
+            "positive_fraction": round(float((true["income"] == ">50K").mean()), 4)}
 
 
 def missing() -> dict[str, Any]:
@@ -161,8 +181,8 @@ def missing() -> dict[str, Any]:
     from sklearn.impute import SimpleImputer
 
     out = {}
-    names = ["age", "education_num", "hours_per_week", "capital_gain", "workclass", "education", "marital_status",
-             "occupation", "relationship", "sex"]
+    names = ["age", "education_num", "hours_per_week", "capital_gain", "workclass", "education",
+             "marital_status", "occupation", "relationship", "sex"]
     tables = {name: load(as_frame=True).data for name, load in (
         ("cancer", load_breast_cancer), ("wine", load_wine), ("diabetes", load_diabetes))}
     tables["adult"] = adult()[names].iloc[:6000]
@@ -184,13 +204,13 @@ def missing() -> dict[str, Any]:
                 if change.column in numbers:
                     filled[change.row, numbers.columns.get_loc(change.column)] = change.value
             lines[fill] = filled
-        out[name] = {how: round(float(np.sqrt(np.mean(((x - numbers.to_numpy()) / spread)[hidden] ** 2))), 4)
-                     for how, x in lines.items()}
+        errors = {how: ((x - numbers.to_numpy()) / spread)[hidden] for how, x in lines.items()}
+        out[name] = {how: round(float(np.sqrt(np.mean(e**2))), 4) for how, e in errors.items()}
     return out
 
 
 def records() -> dict[str, Any]:
-    """Fodors-Zagats: F1 of pairs, the threshold from the valid pairs; the column `class` is the answer, left out."""
+    """Fodors-Zagats: F1 of pairs, the threshold from the valid ones; without `class`, which is the answer."""
     pairs = pd.read_parquet(truth() / "entity_pairs" / "fodors-zagats.parquet")
     rows: list[dict[str, str]] = []
     place: dict[tuple[str, str], int] = {}
@@ -200,12 +220,14 @@ def records() -> dict[str, Any]:
             if (side, text) not in place:
                 place[side, text] = len(rows)
                 parts = re.split(r"COL (\w+) VAL ?", text)[1:]
-                rows.append({k: v.strip() for k, v in zip(parts[::2], parts[1::2], strict=True) if k != "class"})
+                cells = dict(zip(parts[::2], map(str.strip, parts[1::2]), strict=True))
+                rows.append({name: cell for name, cell in cells.items() if name != "class"})
         ends.append([place[side, text] for text in pairs[side]])
     started = time.monotonic()
     found = TABULAR.pairs(pa.Table.from_pylist(rows), 0.4, None)
     seconds = time.monotonic() - started
-    similar = dict(zip(zip(found.left.tolist(), found.right.tolist(), strict=True), found.similarity, strict=True))
+    keys = zip(found.left.tolist(), found.right.tolist(), strict=True)
+    similar = dict(zip(keys, found.similarity.tolist(), strict=True))
     score = np.array([similar.get((min(e), max(e)), 0.0) for e in zip(*ends, strict=True)])
     match, split = pairs["match"].to_numpy() == 1, pairs["split"].to_numpy()
 
