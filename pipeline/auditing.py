@@ -24,7 +24,7 @@ from pipeline.source import Opened, open_plan
 from pipeline.stage import Stage
 from pipeline.store import Store
 
-DETECTORS = ("clean", "quality", "duplicates", "label_noise", "anomalies", "fitness")
+DETECTORS = ("clean", "cells", "quality", "duplicates", "label_noise", "anomalies", "fitness")
 
 
 @dataclass(frozen=True, eq=False)
