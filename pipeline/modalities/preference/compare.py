@@ -58,7 +58,7 @@ def _alike(one: Pair, two: Pair) -> bool:
     straight = min(_overlap(one.chosen, two.chosen), _overlap(one.rejected, two.rejected))
     if turned > straight or not same_question(one.prompt, two.prompt):
         return False
-    return disagreement(one.chosen, two.chosen) is None
+    return disagreement(one.chosen, two.chosen, one.prompt) is None
 
 
 def _overlap(one: str, two: str) -> float:
