@@ -10,10 +10,11 @@ import pytest
 from conftest import FIXTURES, modality_of
 from pairs_data import another_cell
 
+from pipeline.abilities import FindsCells
 from pipeline.apply import Refused, apply, make_children
 from pipeline.dataset import PARENTS, Dataset
 from pipeline.findings import ACTIONS, Edit, Findings
-from pipeline.modalities import FindsCells, modality, modality_names
+from pipeline.modalities import modality, modality_names
 from pipeline.recipe import build_stage, with_options
 from pipeline.run import replay, run_stage
 from pipeline.signals.engine import Engine, Signals

