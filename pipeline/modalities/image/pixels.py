@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def _light(grey: np.ndarray) -> list[float]:
     levels = np.arange(256) / 255
     mean = float(share @ levels)
     percentiles = np.searchsorted(np.cumsum(share), [0.01, 0.05, 0.95, 0.99]) / 255
-    contrast = float(np.sqrt(max(share @ (levels - mean) ** 2, 0.0)))
+    contrast = math.sqrt(max(float(share @ (levels - mean) ** 2), 0.0))
     seen = share[share > 0]
     entropy = float(-(seen @ np.log2(seen)))
     return [mean, *map(float, np.minimum(percentiles, 1.0)), contrast, _sharpness(grey), max(entropy, 0.0)]

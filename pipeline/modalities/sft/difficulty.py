@@ -37,7 +37,8 @@ def difficulty(
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
         network = AutoModelForCausalLM.from_pretrained(
-            model, local_files_only=True, use_safetensors=True, dtype=torch.float32).eval()
+            model, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+        network.train(False)
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     out = np.full(len(rows), np.nan)
     for i, row in enumerate(rows):
