@@ -47,8 +47,7 @@ def _of_pixels(body: bytes) -> str:
 
 def _compressed(body: bytes) -> bytes:
     """Return a JPEG without comments and APP segments (but Adobe's, which changes colours); b"" if odd."""
-    kept: list[bytes] = []
-    at = 2
+    kept, at = list[bytes](), 2
     while at + 4 <= len(body) and body[at] == 0xFF:
         marker, size = body[at + 1], int.from_bytes(body[at + 2 : at + 4], "big")
         if marker == 0xDA:  # the pixels begin

@@ -49,9 +49,9 @@ def _light(grey: np.ndarray) -> list[float]:
     """Return brightness, contrast, sharpness and entropy of (h, w) uint8."""
     share = _shares(grey)
     levels = np.arange(256) / 255
-    mean = float(share @ levels)
+    mean = float(np.dot(share, levels))
     percentiles = np.searchsorted(np.cumsum(share), [0.01, 0.05, 0.95, 0.99]) / 255
-    contrast = math.sqrt(max(float(share @ (levels - mean) ** 2), 0.0))
+    contrast = float(np.sqrt(max(float(np.dot(share, (levels - mean) ** 2)), 0.0)))
     seen = share[share > 0]
     entropy = float(-(seen @ np.log2(seen)))
     return [mean, *map(float, np.minimum(percentiles, 1.0)), contrast, _sharpness(grey), max(entropy, 0.0)]
