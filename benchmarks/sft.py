@@ -83,7 +83,8 @@ def contaminated(folder: Path) -> dict[str, Any]:
             for k, r in enumerate(answers)]
     bench.write_text("".join(json.dumps(row) + "\n" for row in [*asked, *said]), "utf-8")
     texts = {r["messages"][-1]["content"] for r in answers}
-    held = {r["row_id"] for r in prompts} | {r["row_id"] for r in rows if r["messages"][-1]["content"] in texts}
+    held = {r["row_id"] for r in prompts}
+    held |= {r["row_id"] for r in rows if r["messages"][-1]["content"] in texts}
     line = {"fault": "rows of a benchmark", "issues": ["contaminated"], "scored": None, "rows": sorted(held)}
     return found(data, {"planted": [line]}, benchmark=str(bench), sft={"paraphrases": False})
 
