@@ -91,10 +91,10 @@ _SCRIPTS = (
     ("th", re.compile(r"[\u0e00-\u0e7f]")),
 )
 _TRANSLATES = re.compile(
-    r"\btranslat|\b(?:in|into|to|from)\s+(?:\w+\s+)?(?:english|german|french|spanish|italian|portuguese|dutch|"
-    r"swedish|danish|polish|turkish|romanian|czech|finnish|indonesian|vietnamese|japanese|korean|chinese|mandarin|russian|"
-    r"arabic|hebrew|greek|hindi|thai|latin)\b|\bübersetz|\btradu[ií]|\btradui|"
-    r"(?<!natural )(?<!programming )\blanguage\b", re.IGNORECASE)
+    r"\btranslat|\b(?:in|into|to|from)\s+(?:\w+\s+)?(?:english|german|french|spanish|italian|portuguese|dutch|swedish|"
+    r"danish|polish|turkish|romanian|czech|finnish|indonesian|vietnamese|japanese|korean|chinese|mandarin|russian|"
+    r"arabic|hebrew|greek|hindi|thai|latin)\b|\bübersetz|\btradu[ií]|\btradui"
+    r"|(?<!natural )(?<!programming )\blanguage\b", re.IGNORECASE)
 _LATIN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _LEAST_HITS = 2.0  # of common words, each counted as 1 / languages that have it
 _LEAST_WORDS = 2  # different ones
