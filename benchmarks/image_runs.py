@@ -33,19 +33,34 @@ def audit(folder: Path):
 
     files = sorted(folder.iterdir())
     run(files[:8])
-    from pipeline.modalities.image import identity
-
-    identity._known.clear()
+    forget()
     return lambda: run(files)
 
 
 def hashes(folder: Path):
+    import pyarrow as pa
+
+    from pipeline.hashing import IMAGE, image_cell
     from pipeline.modalities.image.cells import in_threads
     from pipeline.modalities.image.hashes import hashes
+    from pipeline.modalities.image.reading import readings
+
+    def run(files: list[Path]) -> None:
+        cells = pa.array([image_cell(f.read_bytes()) for f in files], IMAGE)
+        in_threads(hashes, readings(pa.table({"image": cells})))
 
     files = sorted(folder.iterdir())
-    in_threads(lambda f: hashes(f.read_bytes()), files[:8])
-    return lambda: in_threads(lambda f: hashes(f.read_bytes()), files)
+    run(files[:8])
+    forget()
+    return lambda: run(files)
+
+
+def forget() -> None:
+    """Nothing of the pictures that warmed up is kept."""
+    from pipeline.modalities.image import identity, reading
+
+    identity._known.clear()
+    reading._known.clear()
 
 
 def cleanvision(folder: Path):

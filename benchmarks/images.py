@@ -137,8 +137,9 @@ def faults() -> dict:
                 scores, flagged = look(mixed)
                 hit = flagged.get(fault, set())
                 truly = [k in bad for k in range(len(files))]
+                badness = scores.get(fault, np.zeros(len(files)))
                 figures["faults"][fault][who] = {
-                    "average_precision": round(float(average_precision_score(truly, scores[fault])), 3),
+                    "average_precision": round(float(average_precision_score(truly, badness)), 3),
                     "recall": round(len(hit & bad) / len(bad), 3),
                     "precision": round(len(hit & bad) / max(len(hit), 1), 3)}
         for who, look in (("assay", ours), ("cleanvision", theirs)):

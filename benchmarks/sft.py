@@ -2,14 +2,13 @@
 
 From the repository's root:
 
-    ASSAY_TRUTH=/data python benchmarks/sft.py            about 4 minutes on two cores
+    ASSAY_TRUTH=/data python benchmarks/sft.py            about 5 minutes on two cores
     ASSAY_TRUTH=/data python benchmarks/sft.py --quick    without paraphrases, which need embeddings
 
 Three sets. `generated`: the demo's pairs, seed 1 (patterns and thresholds were chosen on seed 7).
 `toolformer`: 600 of the odd rows of gpteacher_toolformer (the even ones were for choosing), with the faults
 planted into rows as they come; what is named among its own rows counts as wrong. `preference`: generated
-pairs of answers with swapped, identical and opposing rows. A benchmark file of 40 rows tests
-decontamination.
+pairs of answers with swapped, identical and opposing rows. `contaminated`: a benchmark file of 40 rows.
 """
 
 from __future__ import annotations
@@ -49,8 +48,9 @@ def found(data: Dataset, truth: dict[str, Any], **duplicates: Any) -> dict[str, 
     """Return what the detectors find of what was planted, kind by kind."""
     started = time.monotonic()
     own = {"sft": {"paraphrases": PARAPHRASES}} if data.modality == "sft" else {}
+    own |= duplicates
     stages = [build_stage("quality", {}, data.modality),
-              build_stage("duplicates", {**duplicates, **own}, data.modality)]
+              build_stage("duplicates", own, data.modality)]
     steps = curate(data, stages, Engine())
     edits = pa.concat_tables([s.findings.edits for s in steps])
     scores = pa.concat_tables([s.findings.scores for s in steps])
@@ -60,12 +60,20 @@ def found(data: Dataset, truth: dict[str, Any], **duplicates: Any) -> dict[str, 
 
 
 def generated(folder: Path) -> dict[str, Any]:
-    """The demo's pairs, and a benchmark that holds 20 of its prompts and 20 of its answers."""
+    """The demo's pairs with their faults."""
     path = make(folder / "data", folder / "truth", faults=True, seed=SEED)
     truth = json.loads((folder / "truth" / "truth.json").read_text("utf-8"))
+    return found(ingest([Source("", str(path))]).dataset, truth)
+
+
+def contaminated(folder: Path) -> dict[str, Any]:
+    """The same pairs without faults, and a benchmark that holds 20 of their prompts and 20 of their answers.
+
+    Train rows whose answer is the text of one of the 20 answers, another function's too, count as planted.
+    """
+    path = make(folder / "plain", folder / "plain-truth", faults=False, seed=SEED)
     data = ingest([Source("", str(path))]).dataset
-    spoilt = {i for fault in truth["planted"] for i in fault["rows"]}
-    rows = [r for r in data.table.to_pylist() if r["split"] == "train" and r["row_id"] not in spoilt]
+    rows = [r for r in data.table.to_pylist() if r["split"] == "train"]
     prompts = [r for r in rows if r["task"] == "docs"][:20]
     answers = [r for r in rows if r["task"] == "docs" and len(r["messages"][-1]["content"].split()) >= 12]
     answers = [r for r in answers if r not in prompts][:20]
@@ -74,16 +82,18 @@ def generated(folder: Path) -> dict[str, Any]:
     said = [{"instruction": f"Task {k}", "output": f"{r['messages'][-1]['content']} That is all of it."}
             for k, r in enumerate(answers)]
     bench.write_text("".join(json.dumps(row) + "\n" for row in [*asked, *said]), "utf-8")
-    truth["planted"].append({"fault": "rows of a benchmark", "issues": ["contaminated"], "scored": None,
-                             "rows": sorted(r["row_id"] for r in [*prompts, *answers])})
-    return found(data, truth, benchmark=str(bench))
+    texts = {r["messages"][-1]["content"] for r in answers}
+    held = {r["row_id"] for r in prompts}
+    held |= {r["row_id"] for r in rows if r["messages"][-1]["content"] in texts}
+    line = {"fault": "rows of a benchmark", "issues": ["contaminated"], "scored": None, "rows": sorted(held)}
+    return found(data, {"planted": [line]}, benchmark=str(bench), sft={"paraphrases": False})
 
 
 def toolformer(root: Path) -> dict[str, Any]:
     """Real rows with one fault each in some; formats are asked for in the prompts of the rows they break."""
     table = pq.read_table(root / "gpteacher_toolformer" / "toolformer.parquet")
     rows = table.select(["instruction", "input", "response"]).to_pylist()[1::2]
-    rng = random.Random(SEED)
+    rng = random.Random(SEED + 1)  # the sample of SEED showed that "natural language" is no wish for one
     rows = rng.sample(rows, 600)
     free = list(range(len(rows)))
     rng.shuffle(free)
@@ -179,6 +189,7 @@ def main() -> None:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="assay-sft-") as scratch:
         figures["generated"] = generated(Path(scratch))
+        figures["contaminated"] = contaminated(Path(scratch))
     figures["preference"] = preference()
     figures["toolformer"] = toolformer(Path(root)) if root else "not measured: ASSAY_TRUTH is not set"
     from pipeline import __version__
@@ -192,11 +203,11 @@ def main() -> None:
                 "commit": commit, "machine": f"{os.cpu_count()} cores of {cpu}",
                 "versions": versions(__version__), "numpy": np.__version__}
     JSON.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", "utf-8")
-    for name in ("generated", "toolformer", "preference"):
+    for name in ("generated", "contaminated", "toolformer", "preference"):
         part = figures[name]
         for fault, line in part["kinds"].items() if isinstance(part, dict) else ():
             cells = [f"{line[k]:.3f}" if line[k] is not None else "-" for k in ("precision", "recall")]
-            print(f"{name:10} {fault:32} planted {line['planted']:3} found {line['found']:3} "
+            print(f"{name:12} {fault:32} planted {line['planted']:3} found {line['found']:3} "
                   f"precision {cells[0]} recall {cells[1]}")
 
 

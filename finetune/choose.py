@@ -11,7 +11,7 @@ import numpy as np
 from finetune import metrics
 from finetune.crossfit import fold_codes
 from finetune.generation import generates
-from finetune.generation.settings import for_generation
+from finetune.generation.settings import with_steps
 from finetune.labels import decided, independent, membership, present, truths
 from finetune.linear import fit_linear, probabilities
 from finetune.probe import row_features
@@ -27,12 +27,13 @@ FOLDS = 5  # of the train rows, where there are no validation rows to ask
 def with_strength(data: Dataset, training: Training, engine: Engine) -> Training:
     """Return the settings with a value for `c`: the given one, or that with the best validation macro-F1.
 
-    Conversations have no penalty to choose: they get the defaults of a model that answers.
+    Conversations have no penalty to choose: they get the defaults of a model that answers, and as many steps
+    of the optimizer as the epochs take on `data`, whatever is curated later.
     Without validation rows, train rows are asked in turn, those of a group or an ancestor together. The
     smallest of equals wins. Cost: six probes, or thirty. Raises `NotApplicable` where labels are no classes.
     """
     if generates(data):
-        return for_generation(training)
+        return with_steps(training, data)
     if training.c is not None:
         return training
     train, classes = train_rows(data)

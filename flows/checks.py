@@ -20,6 +20,7 @@ FOUND_BY = {
     "near_duplicate": "duplicates", "leakage": "duplicates", "conflicting_labels": "duplicates",
     "null": "quality", "too_short": "quality", "too_long": "quality", "gibberish": "quality",
     "low_information": "quality", "mostly_missing": "quality", "rare_label": "quality", "malformed": "clean",
+    "wrong_cell": "cells", "constant_column": "cells", "duplicate_column": "cells",
 }  # fmt: skip
 _FORM = re.compile(r"\s*([\w-]+)\s*(>=|>)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 

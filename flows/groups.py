@@ -9,8 +9,8 @@ from typer.core import TyperGroup
 GROUPS = {
     "The whole job": ("demo", "init", "run", "improve", "plan", "serve"),
     "One dataset": ("audit", "sees", "split", "finetune", "evaluate"),
-    "One stage alone": ("clean", "quality", "duplicates", "label-noise", "anomalies", "fitness", "select",
-                        "rebalance", "augment"),
+    "One stage alone": ("clean", "cells", "quality", "duplicates", "label-noise", "anomalies", "fitness",
+                        "select", "rebalance", "augment"),
     "Look back": ("why", "report", "diff", "undo", "restore", "snapshots", "verify", "gc", "status"),
     "People and other tools": ("review", "settle", "export"),
     "About Assay": ("stages", "schema", "doctor"),

@@ -31,7 +31,10 @@ WhyRerun = Annotated[
 Redact = Annotated[
     bool, typer.Option("--redact", help="no cell's text or value in the report; counts stay")
 ]
-DataPath = Annotated[str, typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, or a folder")]
+DataPath = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, a folder, or a recipe for its data"),
+]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a TOML file")]
 TextColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]
 ImageColumn = Annotated[
@@ -62,13 +65,20 @@ def plan_of(
 ) -> Data:  # fmt: skip
     """Return the data plan of a command that takes DATA; splits are made only where training needs them.
 
+    A recipe's data are read as it says, sources, maps and splits included; nothing can be named beside it.
     Raises `pipeline.ingest.InputError` and `pipeline.recipe.RecipeError`.
     """
     from pipeline.ingest.source import InputError, in_utf8
-    from pipeline.recipe import Data, validated
+    from pipeline.recipe import Data, RecipeError, load_recipe, validated
 
     if in_utf8(path) != path:
         raise InputError(f"{in_utf8(path)}: the name is not UTF-8 (rename the file)")
+    if path.endswith(".toml"):
+        names = (text, label, id_, split_column, group, time, modality, encoding, label_delimiter, annotators,
+                 image)  # fmt: skip
+        if any(names):
+            raise RecipeError(f"{path}: columns, modality and encoding are named in the recipe's [data]")
+        return load_recipe(path).data
     made: dict[str, Any] = {} if split else {"test_fraction": 0.0, "validation_fraction": 0.0}
     given = {
         "path": path, "text": text, "label": label, "id": id_, "split": split_column, "group": group,

@@ -16,6 +16,7 @@ from pipeline.dataset import ROW_ID, Dataset
 from pipeline.files import write_parquet
 from pipeline.given import Given
 from pipeline.hashing import cell_json
+from pipeline.labels import labels_of, shape_of
 from pipeline.outputs import issues_table, summary, write_tables
 from pipeline.recipe import Data, build_stage
 from pipeline.run import Call, Step, curate, directly
@@ -24,7 +25,7 @@ from pipeline.source import Opened, open_plan
 from pipeline.stage import Stage
 from pipeline.store import Store
 
-DETECTORS = ("clean", "quality", "duplicates", "label_noise", "anomalies", "fitness")
+DETECTORS = ("clean", "cells", "quality", "duplicates", "label_noise", "anomalies", "fitness")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +145,7 @@ def _given(name: str, array: np.ndarray, data: Dataset, order: np.ndarray) -> Gi
         flat = pa.array(array.astype(np.float32).ravel())
         table = pa.table({**columns, "vector": pa.FixedSizeListArray.from_arrays(flat, array.shape[1])})
     else:
-        classes = sorted({cell_json(v): v for v in data.labels if v is not None}.values(), key=cell_json)
+        classes = _classes(data)
         if array.shape[1] != len(classes):
             raise ValueError(
                 f"pred_probs has {array.shape[1]} columns, the labels have {len(classes)} classes: {classes}"
@@ -158,3 +159,10 @@ def _given(name: str, array: np.ndarray, data: Dataset, order: np.ndarray) -> Gi
             }
         )
     return Given(name, table, "brought by the user")
+
+
+def _classes(data: Dataset) -> list[Any]:
+    """Return the classes that columns of probabilities stand for, in the order that users are told."""
+    if shape_of(data) in ("set", "votes"):
+        return list(labels_of(data).classes)
+    return sorted({cell_json(v): v for v in data.labels if v is not None}.values(), key=cell_json)

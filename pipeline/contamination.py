@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.dataset import Dataset
-from pipeline.modalities import Modality, passages
+from pipeline.modalities import Modality
 
 WORDS = 8  # an n-gram; shorter passages count only when they are equal
 _FEWEST_WORDS = 3  # of a prompt that is compared as a whole
@@ -117,7 +117,7 @@ def _shared(
                 grams.setdefault(gram, []).append((k, p))
     rows = data.content.to_pylist()
     for i in map(int, np.flatnonzero(data.is_train)):
-        for p, text in enumerate(passages(kind, rows[i])):
+        for p, text in enumerate(kind.passages(rows[i])):
             words = _WORD.findall(text.casefold())
             if p == 0 and (k := whole.get(" ".join(words), -1)) >= 0:
                 yield i, k, 1.0, "the same prompt as"
@@ -142,7 +142,7 @@ def _covered(
 def _passages(kind: Modality, table: pa.Table, content: pa.Table | None) -> list[Sequence[str]]:
     """Return each benchmark row's passages; of a file with other columns, every text of the row."""
     if content is not None:
-        return [passages(kind, row) for row in content.to_pylist()]
+        return [kind.passages(row) for row in content.to_pylist()]
     texts = [name for name in table.column_names if _is_text(table.schema.field(name).type)]
     return [[str(cell or "") for cell in row.values()] for row in table.select(texts).to_pylist()]
 

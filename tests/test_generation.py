@@ -315,3 +315,32 @@ def test_a_slice_that_is_harder_is_weak_and_chance_is_not():
     assert hard["a=1"].weak and not hard["b=1"].weak
     assert 0 <= hard["a=1"].low <= hard["a=1"].value <= hard["a=1"].high <= 1
     assert hard["a=1"].value < hard["a=1"].rest
+
+
+def test_difficulty_is_high_where_the_answer_does_not_follow_from_its_question(learnt, tmp_path):
+    from finetune.generation.difficulty import ifd
+
+    model, data, _ = learnt
+    rows = data.where(data.splits == "test").table.to_pylist()[:12]
+    words = sorted({r["messages"][1]["content"] for r in rows})
+    wrong = [{**r, "messages": ask(r["messages"][0]["content"],
+              words[(words.index(r["messages"][1]["content"]) + 1) % len(words)])} for r in rows]  # fmt: skip
+    right, other = (ifd(chats(part), str(model.folder)) for part in (rows, wrong))
+    assert right.shape == (12,) and (right < 1).mean() > 0.8
+    assert np.median(other) > 3 * np.median(right)
+    assert np.isnan(ifd(chats([{"row_id": "a", "messages": ask("only asked")}]), str(model.folder))).all()
+
+
+def test_raw_and_curated_learn_for_as_many_steps(base, tmp_path):
+    from finetune.choose import with_strength
+
+    raw = chats(echoes(60))
+    training = with_strength(raw, settings(base, epochs=3), Engine())
+    assert training.args["max_steps"] == 3 * 5  # 36 train rows by 8, 3 epochs
+    fewer = raw.where(~raw.is_train | (np.arange(raw.n_rows) % 2 == 0))
+    for name, data in (("raw", raw), ("fewer", fewer)):
+        fit(data, training, Engine(), 0, tmp_path / name)
+        state = json.loads((tmp_path / name / "trainer_state.json").read_text())
+        assert state["global_step"] == 15
+    given = settings(base, args={"max_steps": 2})
+    assert with_strength(raw, given, Engine()).args == {"max_steps": 2}

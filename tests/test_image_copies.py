@@ -11,7 +11,6 @@ from PIL import Image
 
 from pipeline.hashing import image_cell
 from pipeline.modalities import modality
-from pipeline.modalities.image.decode import decode
 from pipeline.modalities.image.options import ImageAugment
 from pipeline.modalities.image.perturb import perturb_cells
 from pipeline.signals.engine import Engine, Signals
@@ -63,9 +62,11 @@ class TestCopies:
         same = IMAGES.identity(table(file_of(view, "PNG"), file_of(view, "BMP"), file_of(view[::-1], "PNG"),
                                      None, b"no picture"))  # fmt: skip
         assert same[0] == same[1] != same[2] and list(same[3:]) == ["", ""]
-        turned = turned_by_exif(view, 3)
-        upright = file_of(decode(turned), "PNG")
-        assert len(set(IMAGES.identity(table(turned, upright)))) == 1
+        plain, turned = file_of(view), turned_by_exif(view, 3)
+        commented = file_of(view, comment="the same")
+        assert commented != plain
+        one, two, three = IMAGES.identity(table(plain, commented, turned))
+        assert one == two != three
 
     def test_the_stage_names_each_copy(self):
         data = make_image()

@@ -359,3 +359,20 @@ def test_ids_unique_within_each_source_are_used(tmp_path):
     assert done.dataset.n_rows == 10 and "one:d000" in done.dataset.position
     split = dict(zip(done.dataset.ids, done.dataset.splits, strict=True))
     assert all(split[f"one:d00{i}"] == split[f"two:d00{i}"] for i in range(5))
+
+
+def test_every_column_of_a_table_is_told_what_it_was_read_as_and_why(tmp_path):
+    path = tmp_path / "t.csv"
+    lines = [f"{20 + i},00{i},1e{i},2024-01-0{1 + i},{i}.5 kg,{'?' if i == 3 else 'word'},{'pn'[i % 2]}"
+             for i in range(6)]
+    path.write_text("\n".join(["age,code,power,day,mass,job,label", *lines]))
+    told = "\n".join(read(path, near_pairs=False).guesses)
+    for sentence in (
+        "column 'age': whole numbers, as every filled cell is one",
+        "column 'code': text, as '000' has leading zeros",
+        "column 'power': text, as cells such as 1e5 may be codes",
+        "column 'day': text: dates such as '2024-01-01' stay as they are",
+        "column 'mass': text, as 6 of 6 cells are no plain numbers, first '0.5 kg'",
+        "column 'job': text; 1 cell is '?'",
+    ):
+        assert sentence in told

@@ -244,6 +244,13 @@ def test_tasks_that_look_alike_are_not_the_same_question():
     assert not asks_alike("How many letters has the word kettle?", "How many letters has the word apple?")
 
 
+def test_near_copies_whose_short_answers_differ_are_no_copies():
+    ask = "In the old harbour town by the river, how many boats were counted that morning by the pilot?"
+    rows = [turns(ask, "12"), turns(ask, "13")]
+    table = pa.table({"messages": pa.array(rows, TURNS)})
+    assert len(modality("sft").pairs(table, 0.4, np.ones(2, bool)).left) == 0
+
+
 def found(data: Dataset, name: str, **settings) -> dict[str, set[str]]:
     step = run_stage(data, build_stage(name, settings, data.modality), Engine())
     assert step.skipped is None

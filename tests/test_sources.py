@@ -6,10 +6,12 @@ import random
 import pytest
 from conftest import sentence
 from report_page import Page
+from typer.testing import CliRunner
 
+from flows.cli import app
 from pipeline.auditing import audit_dataset
 from pipeline.ingest import InputError, RoleNames, Source, ingest
-from pipeline.recipe import RecipeError, build_recipe
+from pipeline.recipe import RecipeError, build_recipe, build_stage
 from pipeline.report.page import render
 from pipeline.report.privacy import redacted
 from pipeline.report.record import audit_record
@@ -210,3 +212,33 @@ def test_folders_of_pictures_become_one_dataset_with_a_label_map(tmp_path):
     phone = Source("phone", str(tmp_path / "phone"), labels=french)
     data = ingest([Source("web", str(tmp_path / "web")), phone], near_pairs=False).dataset
     assert data.modality == "image" and data.n_rows == 16 and set(data.labels) == {"cat", "dog"}
+
+
+def test_audit_takes_a_recipe_for_its_sources_and_sums_up_each(folder, tmp_path):
+    text = "[data]\nlabel = 'label'\n" + "".join(
+        f"[[data.sources]]\nname = '{s.name}'\npath = '{s.path}'\n"
+        f"columns = {{ {', '.join(f'{a} = {b!r}' for a, b in s.columns.items())} }}\n"
+        f"labels = {{ {', '.join(f'{a} = {b!r}' for a, b in s.labels.items())} }}\n"
+        + (f"encoding = '{s.encoding}'\n" if s.encoding else "")
+        for s in sources(folder)
+    )
+    (tmp_path / "plan.toml").write_text(text)
+    words = ("audit", tmp_path / "plan.toml", "-o", tmp_path / "out", "-w", tmp_path / "w", "-q")
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert {name: s["rows"] for name, s in summary["sources"].items()} == {"shop": 60, "app": 40}
+    assert "2 sources became one dataset" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    named = CliRunner().invoke(app, [*map(str, words), "--text-column", "text"])
+    assert named.exit_code != 0
+
+
+def test_results_of_each_source_stand_beside_each_other(folder, tmp_path):
+    opened = open_data(recipe(folder), Store(tmp_path / "w"))
+    record = audit_record(audit_dataset(opened, Engine(), stages=[build_stage("duplicates", {}, "text")]))
+    line = {"slice": "source=app", "n": 8, "metric": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6}
+    side = {"method": "probe", "n": 20, "split": "test", "metrics": {"accuracy": 0.7}}
+    better = {**side, "slices": [{**line, "value": 0.75}]}
+    record |= {"kind": "run", "evaluation": {"raw": {**side, "slices": [line]}, "curated": better}}
+    words = Page(render(record)).words
+    assert "Results by source, on held-out rows" in words and "0.750 [0.400, 0.600]" in words

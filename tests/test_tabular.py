@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.abilities import RepairsRows, VariesWithinClass
 from pipeline.dataset import Dataset, Roles
-from pipeline.modalities import RepairsRows, VariesWithinClass, modality
+from pipeline.modalities import modality
 from pipeline.modalities.tabular.impute import _encoded
 from pipeline.modalities.tabular.options import TabularAugment, TabularClean
 from pipeline.modalities.tabular.scaling import SCALINGS

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,7 @@ def with_adapter(model: Any, training: Training, seq2seq: bool) -> Any:
         lora_alpha=training.lora_alpha or 2 * training.lora_rank, lora_dropout=training.lora_dropout,
         fan_in_fan_out=model.config.model_type == "gpt2",
     )  # fmt: skip
-    with warnings.catch_warnings():  # peft asks transformers for a name that is going away
-        warnings.simplefilter("ignore", FutureWarning)
+    with _no_future():
         return peft.get_peft_model(model, config)
 
 
@@ -105,7 +105,16 @@ def load_model(folder: Path, seq2seq: bool) -> Any:
         whole = load_whole(base, seq2seq)
     except OSError as error:
         raise ValueError(f"{folder}: its base model {base} cannot be loaded ({error})") from None
-    return peft.PeftModel.from_pretrained(whole, str(folder))
+    with _no_future():
+        return peft.PeftModel.from_pretrained(whole, str(folder))
+
+
+@contextmanager
+def _no_future() -> Iterator[None]:
+    """Hush peft, which asks transformers for a name that is going away."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _has_config(name: str) -> bool:

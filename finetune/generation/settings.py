@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from finetune.generation.tiny import TINY
 from finetune.settings import Training
+from pipeline.dataset import Dataset
 from pipeline.stage import NotApplicable
 
 DEFAULTS: dict[str, Any] = {"model": TINY, "epochs": 3, "batch_rows": 8, "max_tokens": 512, "method": "lora"}
@@ -39,3 +41,19 @@ def for_generation(training: Training) -> Training:
 
 def _unset(training: Training, name: str) -> bool:
     return name not in training.model_fields_set or getattr(training, name) is None
+
+
+def with_steps(training: Training, data: Dataset) -> Training:
+    """Return the settings with as many optimizer steps as the epochs take on the train rows of `data`.
+
+    In a run `data` is the raw data: raw and curated then learn for as many steps. By epochs alone the side
+    with fewer rows would learn less, and a model that has not yet learnt enough would prefer any more rows,
+    wrong ones included. A `max_steps` that is given stays.
+    """
+    training = for_generation(training)
+    if "max_steps" in training.args:
+        return training
+    n = int((data.is_train & (data.weights > 0)).sum())
+    steps = math.ceil(math.ceil(n / training.batch_rows) / training.gradient_accumulation)  # type: ignore[operator]
+    wanted = max(1, steps * (training.epochs or 1))
+    return training.model_copy(update={"args": {**training.args, "max_steps": wanted}})

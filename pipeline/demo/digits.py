@@ -29,7 +29,7 @@ COPIES, NEAR_COPIES, OFF_TOPIC = 40, 80, 25
 SPOILT = {"blurred": 25, "dark": 25, "odd size": 15, "odd aspect ratio": 15}
 ISSUES = {
     "exact copies": (["exact_duplicate"], None), "near copies": (["near_duplicate"], None),
-    "wrong labels": (["label"], "label"), "off-topic pictures": (["outlier"], "outlier"),
+    "wrong labels": (["label"], "label"), "off-topic pictures": (["outlier", "label"], "outlier"),
     "blurred": (["blurry"], "blurry"), "dark": (["dark"], "dark"), "odd size": (["odd_size"], "odd_size"),
     "odd aspect ratio": (["odd_aspect_ratio"], "odd_aspect_ratio"),
 }  # fmt: skip

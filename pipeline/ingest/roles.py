@@ -13,7 +13,7 @@ from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, WEIGHT
 from pipeline.ingest.folder import SPLIT_WORDS
 from pipeline.ingest.numbers import typed
 from pipeline.ingest.source import InputError, did_you_mean
-from pipeline.modalities import labelled, modality, modality_names
+from pipeline.modalities import modality, modality_names
 
 ID_NAMES = ("row_id", "id", "uid", "guid", "uuid", "_id")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "y", "sentiment", "stars", "rating", "topic",
@@ -152,7 +152,7 @@ def _label(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
 
 def _is_own_target(table: pa.Table, named: Sequence[str], kind: str | None, taken: set[str]) -> bool:
     """Whether the content holds its own target, as answers to prompts are, so that no label is guessed."""
-    kinds = [name for name in ([kind] if kind else modality_names()) if not labelled(modality(name))]
+    kinds = [name for name in ([kind] if kind else modality_names()) if not modality(name).labelled]
     view = table.select(list(named)) if named else table
     return any(modality(name).content_columns(view, set() if named else taken) for name in kinds)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -61,63 +61,8 @@ class Rule(NamedTuple):
     meaning: str  # completes "{value} {unit}: ..."
 
 
-class Fault(NamedTuple):
-    """One thing wrong, in words, where a bound on a measure cannot say it; `row` None: with the whole."""
-
-    row: int | None
-    issue: str
-    score: float  # in [0, 1], 0 = certainly bad
-    action: str  # flag or drop
-    because: str
-    related: tuple[int, ...] = ()
-
-
-class Checks(NamedTuple):
-    """What a modality's own checks found: the issues that every row was examined for, and the faults."""
-
-    examined: tuple[str, ...] = ()
-    faults: Sequence[Fault] = ()
-
-
-class Clash(NamedTuple):
-    """Two rows that ask the same and answer otherwise."""
-
-    left: int
-    right: int
-    score: float  # in [0, 1], 0 = certainly a contradiction
-    because: str  # completes "row ... asks the same: ..."
-
-
-class Change(NamedTuple):
-    """A cell that `repair_rows` repairs: row by position, what it becomes and what was wrong, in words."""
-
-    row: int
-    column: str
-    value: Any
-    reasons: list[str]
-
-
-class CellFinding(NamedTuple):
-    """A cell that is wrong. score in [0, 1], 0 = certainly; `value` is what it should be if `repaired`."""
-
-    row: int
-    column: str
-    score: float
-    because: str
-    value: Any
-    repaired: bool
-
-
-class CellsFound(NamedTuple):
-    """Wrong cells, odd columns as (column, issue, because), and what was learnt from train rows, as JSON."""
-
-    cells: list[CellFinding]
-    columns: list[tuple[str, str, str]]
-    learnt: dict[str, Any]
-
-
 class Modality(Protocol):
-    """What each modality offers.
+    """What each modality offers. What only some can is in `pipeline.abilities`.
 
     `options` are the validated `[stages.<modality>]` settings of the calling stage.
     """
@@ -126,6 +71,8 @@ class Modality(Protocol):
     near_copy: float  # similarity at or above which two rows are near copies, if the user names none
     stage_options: Mapping[str, type[BaseModel]]  # stage name -> model of its modality's own settings
     encoders: Mapping[str, str]  # name of an embedding encoder -> what it is
+    built_on: tuple[str, ...]  # other modalities whose code it calls
+    labelled: bool  # whether a label column may be guessed; not where content is its own target
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
         """Guess the content columns among those not `taken` by a role; empty when nothing fits."""
@@ -197,92 +144,18 @@ class Modality(Protocol):
         """Return the row as plain text for reports, not shortened, not escaped."""
         ...
 
+    def passages(self, cells: Mapping[str, Any]) -> list[str]:
+        """Return the texts of a row that are compared with a benchmark's, its main one first."""
+        ...
+
     def picture(self, cells: Mapping[str, Any], side_px: int) -> bytes | None:
         """Return the row as a small JPEG for reports, at most `side_px` a side; None where text says it."""
         ...
 
 
-# What a modality may offer besides; one that does not has nothing to say.
-
-
-def labelled(kind: Modality) -> bool:
-    """Whether a label may be guessed among its columns (`labelled`): no, where content is its own target."""
-    return bool(getattr(kind, "labelled", True))
-
-
-def check(kind: Modality, content: pa.Table, is_train: np.ndarray, options: Any) -> Checks:
-    """Return what the modality's own checks find (`check(content, is_train, options)`), for `quality`.
-
-    Nothing about a row may depend on another row that is held out.
-    """
-    found = getattr(kind, "check", None)
-    return found(content, is_train, options) if found else Checks()
-
-
-def clash_signals(kind: Modality) -> tuple[str, ...]:
-    """Return the signals that the modality's `clashes` reads."""
-    return tuple(getattr(kind, "clash_signals", ()))
-
-
-def offers_clashes(kind: Modality) -> bool:
-    """Whether the modality knows what its rows ask and answer."""
-    return hasattr(kind, "clashes")
-
-
-def clashes(
-    kind: Modality, content: pa.Table, is_train: np.ndarray, signals: Any, options: Any
-) -> list[Clash]:
-    """Return the train rows that contradict each other (`clashes(...)`), for `duplicates`."""
-    found = getattr(kind, "clashes", None)
-    return found(content, is_train, signals, options) if found else []
-
-
-def built_on(kind: Modality) -> tuple[str, ...]:
-    """Return the modalities whose code the modality calls (`built_on`); cache keys hold their digests."""
-    return tuple(f"{__name__}.{name}" for name in (kind.name, *getattr(kind, "built_on", ())))
-
-
-def passages(kind: Modality, cells: Mapping[str, Any]) -> list[str]:
-    """Return the texts of a row that are compared with a benchmark's, its main one first (`passages`)."""
-    found = getattr(kind, "passages", None)
-    return found(cells) if found else [kind.show(cells)]
-
-
-@runtime_checkable
-class RepairsRows(Protocol):
-    """What a modality offers beside `repair` where a repair needs the whole row, as filling a cell does."""
-
-    def fit_rows(self, content: pa.Table, options: Any) -> dict[str, Any]:
-        """Learn JSON state for `repair_rows` from *train* rows: that of `fit`, and what the options need."""
-        ...
-
-    def repair_rows(self, content: pa.Table, options: Any, state: Mapping[str, Any]) -> list[Change]:
-        """Repair every cell that is wrong, each as a function of its row and of `state`."""
-        ...
-
-
-@runtime_checkable
-class FindsCells(Protocol):
-    """What a modality offers whose rows have cells that can be judged one by one."""
-
-    def wrong_cells(self, content: pa.Table, is_train: np.ndarray, options: Any) -> CellsFound:
-        """Find wrong cells; what is said of a row depends on that row and on train rows only."""
-        ...
-
-
-@runtime_checkable
-class VariesWithinClass(Protocol):
-    """What a modality offers beside `perturb` where a variation depends on the rows of the same class."""
-
-    def fit_variation(self, content: pa.Table, labels: np.ndarray) -> dict[str, Any]:
-        """Learn JSON state for `vary` from *train* rows and their labels, (n,) of str."""
-        ...
-
-    def vary(
-        self, cells: Mapping[str, Any], label: str, seed: int, options: Any, state: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], str]:
-        """Return a variation of a row that stays within its class, and how it was made."""
-        ...
+def code_of(kind: Modality) -> tuple[str, ...]:
+    """Return the packages whose code a modality runs: its own and those it is built on, for cache keys."""
+    return tuple(f"{__name__}.{name}" for name in (kind.name, *kind.built_on))
 
 
 @cache

@@ -19,7 +19,7 @@ from pipeline.code import code_parts
 from pipeline.dataset import ROW_ID, SPLIT, WEIGHT, Dataset
 from pipeline.given import Given
 from pipeline.hashing import content_keys
-from pipeline.modalities import Modality, built_on, modality
+from pipeline.modalities import Modality, code_of, modality
 from pipeline.progress import counted
 from pipeline.signals import Signal, signals
 from pipeline.workers import in_processes
@@ -149,7 +149,7 @@ class Signals:
 
     def _row_parts(self, signal: Signal) -> dict[str, Any]:
         """Everything but the rows."""
-        code = (type(signal).__module__, *built_on(self.modality), *signal.code)
+        code = (type(signal).__module__, *code_of(self.modality), *signal.code)
         return {
             "name": signal.name, "settings": signal.model_dump(mode="json"), "code": code_parts(*code),
             "modality": self.data.modality, "content": list(self.data.roles.content),

@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
+from pipeline.abilities import VariesWithinClass
 from pipeline.apply import make_children
 from pipeline.dataset import PARENTS, ROW_ID, Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.hashing import cell_json
 from pipeline.label_check import flips
 from pipeline.labels import as_named, classes_in
-from pipeline.modalities import VariesWithinClass, modality
+from pipeline.modalities import modality
 from pipeline.signals.engine import Signals, batches
 from pipeline.slices import mask
 from pipeline.stage import Missing, NotApplicable, Stage

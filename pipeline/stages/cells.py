@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from pipeline.abilities import FindsCells
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
-from pipeline.modalities import FindsCells
 from pipeline.signals.engine import Signals
 from pipeline.stage import NotApplicable, Stage
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import pyarrow as pa
 from pydantic import BaseModel
 
+from pipeline.abilities import Change, RepairsRows
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
-from pipeline.modalities import Change, RepairsRows, modality
+from pipeline.modalities import modality
 from pipeline.signals.engine import Signals, batches
 from pipeline.stage import Stage
 

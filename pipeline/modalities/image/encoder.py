@@ -70,7 +70,7 @@ def _pixels(body: bytes, side_px: int) -> np.ndarray | None:
 
 def squeezed(pixels: np.ndarray, side_px: int) -> np.ndarray:
     """Return the pixels as a square: means of old pixels where it shrinks, cubic where it grows."""
-    from pipeline.modalities.image.measures import opencv
+    from pipeline.modalities.image.pixels import opencv
 
     cv2 = opencv()
     shrinks = min(pixels.shape[:2]) >= side_px

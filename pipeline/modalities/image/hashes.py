@@ -7,15 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.modalities.image.decode import Unreadable, decode
-from pipeline.modalities.image.encoder import squeezed
-from pipeline.modalities.image.measures import opencv
+from pipeline.modalities.image.pixels import opencv
+from pipeline.modalities.image.reading import THUMB_PX as SIDE_PX
+from pipeline.modalities.image.reading import Reading
 
-SIDE_PX = 32  # of the thumbnails
-_DECODED_PX = 64  # a JPEG is read no smaller than this
 _WAVES = 16  # lowest frequencies of the cosine transform in each direction: 16 x 16 = 256 bits
 _KEPT = 1 - 1.4 / SIDE_PX  # side of the crops: between none and the 5 % that copies lose
-_TRIM = 0.05  # of each side that a mild copy lacks
 _BLANK = 1.0  # grey levels of standard deviation below which there is nothing to recognise
 _FLOOR, _SCALE = 8.0, 40.0  # grey levels added to the local contrast; steps of the int8 numbers
 
@@ -31,23 +28,13 @@ class Hashes(NamedTuple):
     seen: bool
 
 
-def hashes(body: bytes) -> Hashes:
-    """Return what a picture is recognised by. Cost: 0.2 ms after reading a JPEG at 1/8 of its size."""
-    try:
-        pixels = decode(body, least_px=_DECODED_PX)
-    except Unreadable:
-        return _of(np.zeros((SIDE_PX, SIDE_PX), np.uint8))
-    cv2 = opencv()
-    return _of(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
-
-
-def _of(grey: np.ndarray) -> Hashes:
-    thumb = squeezed(grey, SIDE_PX)
+def hashes(reading: Reading) -> Hashes:
+    """Return what a picture is recognised by. Cost: 0.3 ms."""
+    thumb = reading.thumb
     seen = bool(thumb.std() >= _BLANK)
     views = [thumb, *(_crop(thumb, x, y) for x, y in _PLACES)]
     codes = np.stack([_code(view) for view in views]) if seen else np.zeros((1 + len(_PLACES), 4), np.uint64)
-    rows, columns = (max(n - max(round(n * _TRIM), 1), 1) for n in grey.shape)
-    return Hashes(codes, thumb, *planes(thumb), squeezed(grey[:rows, :columns], SIDE_PX), seen)
+    return Hashes(codes, thumb, *planes(thumb), reading.trimmed, seen)
 
 
 def planes(thumb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ class ImageQuality(BaseModel, frozen=True, extra="forbid"):
     max_size_ratio: float = Field(
         2.5, ge=1, description="odd_size: times larger or smaller than the usual side of the train pictures")
     min_colour_share: float = Field(
-        0.9, ge=0, le=1, description="a grey picture is an issue where so many train pictures have colour")
+        0.7, ge=0, le=1, description="a grey picture is an issue where so many train pictures have colour")
 
 
 class ImageAugment(BaseModel, frozen=True, extra="forbid"):

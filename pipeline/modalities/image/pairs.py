@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.modalities import Pairs
-from pipeline.modalities.image.cells import bodies, in_threads
+from pipeline.modalities.image.cells import in_threads
 from pipeline.modalities.image.hashes import Hashes, hashes, planes
+from pipeline.modalities.image.reading import readings
 
 _READING = 0.005  # disagreement that rounding alone may make
 _HALVES_AT = 4.0  # disagreement, in units of the picture's own, at which the similarity is a half
@@ -26,11 +27,11 @@ def picture_pairs(content: pa.Table, floor: float, is_train: np.ndarray | None) 
     cropped by up to 5 % of a side are found; copies that were turned, cropped more or written on are not. Of
     pictures with equal thumbnails only the first is compared.
 
-    Cost: reading at 1/8 of the size, then `search.nearest`; about 8 kB of memory a picture.
+    Cost: reading, then `search.nearest`; about 8 kB of memory a picture.
     """
     from pipeline.signals.pairs import spread
 
-    signatures = in_threads(hashes, bodies(content), "picture hashes")
+    signatures = in_threads(hashes, readings(content, "picture hashes"))
     n = len(signatures)
     train = np.ones(n, bool) if is_train is None else np.asarray(is_train, bool)
     seen = np.array([s.seen for s in signatures], bool)

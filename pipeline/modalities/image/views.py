@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipeline.modalities.image.cells import bodies, in_threads
 from pipeline.modalities.image.decode import Unreadable, decode
 from pipeline.modalities.image.encoder import squeezed
-from pipeline.modalities.image.measures import opencv
+from pipeline.modalities.image.pixels import opencv
 
 _SIDE_PX = 32
 _CELL_PX = 4  # side of a square whose gradients share a histogram

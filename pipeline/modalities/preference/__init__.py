@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel
 
+from pipeline.abilities import Checks, Clash
 from pipeline.dataset import OWN_COLUMNS, objects
-from pipeline.modalities import Checks, Clash, Intake, Modality, Pairs, Rule
+from pipeline.modalities import Intake, Modality, Pairs, Rule
 from pipeline.modalities.preference.options import PreferenceAugment, PreferenceClean, PreferenceQuality
 from pipeline.modalities.sft import MODALITY as SFT
 from pipeline.modalities.sft.turns import answer_of, prompt_of, told
@@ -26,7 +27,8 @@ class Preference:
     name = "preference"
     near_copy = 0.8
     labelled = False
-    built_on = ("sft", "text")
+    clash_signals: tuple[str, ...] = ()
+    built_on: tuple[str, ...] = ("sft", "text")
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": PreferenceClean, "quality": PreferenceQuality, "augment": PreferenceAugment}
     encoders: Mapping[str, str] = SFT.encoders

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.modalities import Checks, Fault
+from pipeline.abilities import Checks, Fault
 from pipeline.modalities.preference.options import PreferenceQuality
 from pipeline.modalities.preference.swapped import features, out_of_fold
 from pipeline.modalities.sft.checks import check as check_conversations

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.modalities import Clash, Pairs
+from pipeline.abilities import Clash
+from pipeline.modalities import Pairs
 from pipeline.modalities.preference.checks import Pair, texts
 from pipeline.modalities.sft.disagree import disagreement, same_question, words_of
 from pipeline.modalities.text.shingles import shingles
@@ -58,7 +59,7 @@ def _alike(one: Pair, two: Pair) -> bool:
     straight = min(_overlap(one.chosen, two.chosen), _overlap(one.rejected, two.rejected))
     if turned > straight or not same_question(one.prompt, two.prompt):
         return False
-    return disagreement(one.chosen, two.chosen) is None
+    return disagreement(one.chosen, two.chosen, one.prompt) is None
 
 
 def _overlap(one: str, two: str) -> float:

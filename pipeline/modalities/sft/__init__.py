@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel
 
+from pipeline.abilities import Checks, Clash
 from pipeline.dataset import OWN_COLUMNS, objects
-from pipeline.modalities import Checks, Clash, Intake, Modality, Pairs, Rule
+from pipeline.modalities import Intake, Modality, Pairs, Rule
 from pipeline.modalities.sft.options import SftAugment, SftClean, SftDuplicates, SftQuality
 from pipeline.modalities.sft.turns import answer_of, prompt_of, told
 from pipeline.modalities.text import encoder
@@ -26,8 +27,8 @@ class Sft:
     name = "sft"
     near_copy = 0.8
     labelled = False
-    built_on = ("text",)
-    clash_signals = ("embeddings", "neighbors")
+    built_on: tuple[str, ...] = ("text",)
+    clash_signals: tuple[str, ...] = ("embeddings", "neighbors")
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": SftClean, "quality": SftQuality, "augment": SftAugment, "duplicates": SftDuplicates}
     encoders: Mapping[str, str] = {

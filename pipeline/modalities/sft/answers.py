@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline.modalities import Fault
+from pipeline.abilities import Fault
 from pipeline.modalities.sft.options import SftQuality
 from pipeline.modalities.sft.turns import Turn, exchanges
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from pipeline.modalities import Fault
+from pipeline.abilities import Fault
 from pipeline.modalities.sft.answers import refused
 from pipeline.modalities.sft.turns import Turn, exchanges
 

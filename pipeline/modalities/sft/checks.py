@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline.modalities import Checks, Fault
+from pipeline.abilities import Checks, Fault
 from pipeline.modalities.sft import answers, asked, language, lengths, personal
 from pipeline.modalities.sft.options import SftQuality
 from pipeline.modalities.sft.template import tokens_in

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.modalities import Clash
+from pipeline.abilities import Clash
 from pipeline.modalities.sft.disagree import (
     asks_alike,
     disagreement,

@@ -35,6 +35,6 @@ def copies(rows: Sequence[Sequence[Turn] | None], floor: float, is_train: np.nda
 
 
 def _alike(one: tuple[str, str], two: tuple[str, str]) -> bool:
-    return same_question(one[0], two[0]) and disagreement(one[1], two[1]) is None
+    return same_question(one[0], two[0]) and disagreement(one[1], two[1], one[0]) is None
 
 

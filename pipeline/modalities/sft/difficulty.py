@@ -36,8 +36,9 @@ def difficulty(
         raise Missing(f'difficulty needs {error.name}: pip install "assay[text]"') from None
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
-        network = AutoModelForCausalLM.from_pretrained(
-            model, local_files_only=True, use_safetensors=True, dtype=torch.float32).eval()
+        network: Any = AutoModelForCausalLM.from_pretrained(
+            model, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+    network.eval()
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     out = np.full(len(rows), np.nan)
     for i, row in enumerate(rows):

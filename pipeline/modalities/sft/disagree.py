@@ -62,7 +62,7 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
     prompt that both answer, brief answers with other numbers or names do too, and answers with nothing in
     common, unless the prompt is open (asks to write, to suggest, for ideas), where two may well differ.
 
-    >>> disagreement("It is 12.", "It is 13.")
+    >>> disagreement("It is 12.", "It is 13.", "What is 5 + 7?")
     (0.1, 'one says 12, the other 13')
     >>> disagreement("Paris", "The capital is Paris.") is None
     True

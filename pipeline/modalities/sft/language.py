@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline.modalities import Fault
+from pipeline.abilities import Fault
 from pipeline.modalities.sft.turns import Turn, answer_of, prompt_of
 
 # The commonest words of each language.
@@ -93,7 +93,8 @@ _SCRIPTS = (
 _TRANSLATES = re.compile(
     r"\btranslat|\b(?:in|into|to|from)\s+(?:\w+\s+)?(?:english|german|french|spanish|italian|portuguese|dutch|swedish|"
     r"danish|polish|turkish|romanian|czech|finnish|indonesian|vietnamese|japanese|korean|chinese|mandarin|russian|"
-    r"arabic|hebrew|greek|hindi|thai|latin)\b|\bübersetz|\btradu[ií]|\btradui|\blanguage\b", re.IGNORECASE)
+    r"arabic|hebrew|greek|hindi|thai|latin)\b|\bübersetz|\btradu[ií]|\btradui"
+    r"|(?<!natural )(?<!programming )\blanguage\b", re.IGNORECASE)
 _LATIN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _LEAST_HITS = 2.0  # of common words, each counted as 1 / languages that have it
 _LEAST_WORDS = 2  # different ones

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from pipeline.modalities import Fault
+from pipeline.abilities import Fault
 from pipeline.modalities.sft.turns import Turn, joined
 from pipeline.modalities.text.encoder import model_source
 from pipeline.stage import Missing, NotApplicable

@@ -10,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel
 
+from pipeline.abilities import CellsFound, Change
 from pipeline.dataset import OWN_COLUMNS, WEIGHT, objects
 from pipeline.hashing import cell_json
-from pipeline.modalities import CellsFound, Change, Intake, Modality, Pairs, Rule
+from pipeline.modalities import Intake, Modality, Pairs, Rule
 from pipeline.modalities.tabular import columns, features, variation
 from pipeline.modalities.tabular.options import TabularAugment, TabularCells, TabularClean, TabularQuality
 from pipeline.modalities.tabular.repair import is_missing, repair
@@ -29,6 +30,8 @@ class Tabular:
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": TabularClean, "cells": TabularCells, "quality": TabularQuality, "augment": TabularAugment}
     encoders: Mapping[str, str] = SCALINGS
+    built_on: tuple[str, ...] = ()
+    labelled = True
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
         """Return every column of numbers, strings, true and false that has no other role.
@@ -163,6 +166,10 @@ class Tabular:
         'a=1, b=x'
         """
         return ", ".join(f"{column}={'' if cell is None else cell}" for column, cell in sorted(cells.items()))
+
+    def passages(self, cells: Mapping[str, Any]) -> list[str]:
+        """Return what `show` shows."""
+        return [self.show(cells)]
 
     def picture(self, cells: Mapping[str, Any], side_px: int) -> bytes | None:
         """Return none: words say it."""

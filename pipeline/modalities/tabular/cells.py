@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.modalities import CellFinding, CellsFound
+from pipeline.abilities import CellFinding, CellsFound
 from pipeline.modalities.tabular import dependencies, shapes
 from pipeline.modalities.tabular.options import TabularCells
 from pipeline.modalities.tabular.table import Table, determining, taken_apart

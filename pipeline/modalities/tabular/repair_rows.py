@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.modalities import Change
+from pipeline.abilities import Change
 from pipeline.modalities.tabular import columns, impute
 from pipeline.modalities.tabular.columns import is_number
 from pipeline.modalities.tabular.formats import as_text

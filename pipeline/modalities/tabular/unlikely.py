@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from pipeline.modalities import CellFinding
+from pipeline.abilities import CellFinding
 from pipeline.modalities.tabular import predicted
 from pipeline.modalities.tabular.columns import is_number
 from pipeline.modalities.tabular.formats import as_text

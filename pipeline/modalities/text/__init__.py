@@ -34,6 +34,8 @@ class Text:
     stage_options: Mapping[str, type[BaseModel]] = {
         "clean": TextClean, "quality": TextQuality, "augment": TextAugment}
     encoders: Mapping[str, str] = encoder.ENCODERS
+    built_on: tuple[str, ...] = ()
+    labelled = True
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
         """Guess: a string column with a usual name, else the longest one if it holds more than a word or two.
@@ -131,6 +133,10 @@ class Text:
         if len(texts) == 1:
             return next(iter(texts.values()))
         return "\n".join(f"{column}: {text}" for column, text in texts.items())
+
+    def passages(self, cells: Mapping[str, Any]) -> list[str]:
+        """Return what `show` shows."""
+        return [self.show(cells)]
 
     def picture(self, cells: Mapping[str, Any], side_px: int) -> bytes | None:
         """Return none: words say it."""
