@@ -9,6 +9,7 @@ from finetune.settings import Training
 from finetune.table_rows import arrays, bins, fit_columns
 from finetune.train import fit, load
 from pipeline.dataset import Dataset, Roles
+from pipeline.modalities import modality
 from pipeline.signals.engine import Engine
 from pipeline.stage import NotApplicable
 
@@ -181,6 +182,6 @@ def test_what_does_not_fit_a_table_is_said(tmp_path):
 
 def test_the_probe_of_a_table_names_its_own_encoder(tmp_path):
     model = fit(table(table_rows()), Training(), Engine(), 0, tmp_path / "m")
-    assert model.about["model"] == "standard"
+    assert model.about["model"] == next(iter(modality("tabular").encoders))
     assert {p.name for p in (tmp_path / "m").iterdir()} == {
         "assay_dataset.json", "head.safetensors", "preprocess.json"}  # fmt: skip
