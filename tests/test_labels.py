@@ -280,3 +280,19 @@ class TestVotes:
         agree = shares[np.arange(test.n_rows), probs.argmax(axis=1)].mean()
         assert m["vote_agreement"]["value"] == pytest.approx(agree, abs=1e-6)
         apply(data, Anomalies().find(data, Signals(data, engine)))
+
+
+def test_an_audit_takes_probabilities_of_lists_that_the_user_brings():
+    import pandas as pd
+
+    import pipeline as assay
+
+    rng = np.random.default_rng(0)
+    named = rng.random((60, 3)) < 0.5
+    lists = [[c for c, n in zip("abc", row, strict=True) if n] for row in named]
+    frame = pd.DataFrame({"text": [f"some words about thing number {i}" for i in range(60)], "y": lists})
+    probs = np.where(named, 0.9, 0.1)
+    probs[7, 1] = 1 - probs[7, 1]
+    done = assay.audit(frame, label="y", pred_probs=probs, embeddings=rng.normal(size=(60, 4)))
+    noise = next(step for step in done.steps if step.stage.name == "label_noise")
+    assert [e["row_id"] for e in noise.findings.rows()] == ["7"]
