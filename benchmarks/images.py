@@ -75,7 +75,7 @@ def speed() -> dict:
         for k in range(N_JPEGS):
             coarse = Image.fromarray(draw.integers(0, 255, (20, 20, 3)).astype(np.uint8))
             smooth = np.asarray(coarse.resize((512, 512), Image.Resampling.BICUBIC), np.float64)
-            noisy = (smooth + draw.normal(0, 9, smooth.shape)).clip(0, 255).astype(np.uint8)
+            noisy = (smooth + draw.normal(0, 6, smooth.shape)).clip(0, 255).astype(np.uint8)
             (folder / f"{k:04d}.jpg").write_bytes(file_of(Image.fromarray(noisy), "JPEG", quality=88))
         mean_kb = sum(f.stat().st_size for f in folder.iterdir()) / N_JPEGS / 1000
         out: dict = {"pictures": N_JPEGS, "mean_kb": round(mean_kb, 1)}
