@@ -95,6 +95,8 @@ def _comparisons(figures: dict) -> list[str]:
 
 def write_page(modality: str) -> None:
     page, (begin, end) = PAGES[modality], marks(modality)
+    if not json_of(modality).exists():
+        return
     text = page.read_text("utf-8")
     before, after = text.split(begin)[0], text.split(end)[1]
     block = table(json.loads(json_of(modality).read_text("utf-8")))

@@ -21,6 +21,14 @@ FOUND_BY = {
     "null": "quality", "too_short": "quality", "too_long": "quality", "gibberish": "quality",
     "low_information": "quality", "mostly_missing": "quality", "rare_label": "quality", "malformed": "clean",
     "wrong_cell": "cells", "constant_column": "cells", "duplicate_column": "cells",
+    "contradiction": "duplicates", "contaminated": "duplicates",
+    **dict.fromkeys(("constant", "identifier", "label_leakage"), "fitness"),
+    **dict.fromkeys(("dark", "light", "blurry", "odd_size", "odd_aspect_ratio", "grayscale"), "quality"),
+    **dict.fromkeys((
+        "empty_answer", "empty_prompt", "no_answer", "truncated_answer", "refused_answer", "prompt_repeated",
+        "template_token", "role_order", "wrong_language", "personal_data", "format_violation", "answer_cut",
+        "identical_pair", "swapped_pair", "length_bias",
+    ), "quality"),
 }  # fmt: skip
 _FORM = re.compile(r"\s*([\w-]+)\s*(>=|>)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 

@@ -57,7 +57,7 @@ def test_a_changed_setting_is_planned_to_run_again_and_does(folder):
     changed = "duplicates.threshold=0.9"
     plan = plan_run(folder / "recipe.toml", folder / "w", [changed])[0]
     assert plan["run"] is None and [s["done"] for s in plan["stages"]] == [True, False]
-    assert "settings.threshold: 0.55 -> 0.9" in plan["stages"][1]["because"]
+    assert "settings.threshold: null -> 0.9" in plan["stages"][1]["because"]
     assert plan["stages"][1]["settings"]["threshold"] == 0.9 and plan["stages"][1]["rows_in"] == N
     first = plan_run(folder / "recipe.toml", folder / "w", ["clean.tabular.whitespace=false"])
     told = run(folder, changed)
