@@ -163,6 +163,10 @@ MEANINGS |= {
     "identical_pair": Meaning(
         "Chosen and rejected answer are the same, so the pair prefers nothing.", "The two were compared.",
         "Nothing more is needed."),
+    "swapped_pair": Meaning(
+        "The rejected answer looks like the set's chosen ones, so the two may be swapped.",
+        "A linear model on what distinguishes chosen answers, fitted on the other pairs.",
+        "Read both answers and swap them where that is right."),
     "length_bias": Meaning(
         "The chosen answer is so often the longer one that length alone would do as a judge.",
         "Lengths of chosen and rejected answers were compared.",
