@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pyarrow as pa
-
 from pipeline.ingest.decode import BROKEN, not_utf8, read_text
-from pipeline.ingest.jsonl import DECODER, DEPTH, depth, json_column, kind_of, read_jsonl
+from pipeline.ingest.jsonl import DECODER, DEPTH, depth, json_table, kind_of, read_jsonl
 from pipeline.ingest.source import (
     RAW_CHARS,
     ROW_CHARS,
@@ -44,12 +42,7 @@ def read_json(file: File) -> Raw:
         rows.append(item)
         names.update(dict.fromkeys(item))
         check_width(len(names), f"{file.name}:{number}")
-    columns = {}
-    for name in names:
-        columns[name], mixed = json_column([row.get(name) for row in rows])
-        if mixed:
-            notes.append(f"{file.name}: column {name!r} is kept as text, because it holds {mixed}")
-    return Raw(pa.table(columns) if columns else pa.table({}), rejected, [], notes)
+    return Raw(json_table(rows, names, file, notes), rejected, [], notes)
 
 
 def _lines_or_refuse(file: File) -> Raw:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -35,12 +36,17 @@ def read_jsonl(file: File) -> Raw:
             rows.append(row)
             names.update(dict.fromkeys(row))
             check_width(len(names), f"{file.name}:{number}")
+    return Raw(json_table(rows, names, file, notes), rejected, [], notes)
+
+
+def json_table(rows: list[dict[str, Any]], names: Iterable[str], file: File, notes: list[str]) -> pa.Table:
+    """Return objects as a table with these columns; notes say which only fit together as text."""
     columns = {}
     for name in names:
         columns[name], mixed = json_column([row.get(name) for row in rows])
         if mixed:
             notes.append(f"{file.name}: column {name!r} is kept as text, because it holds {mixed}")
-    return Raw(pa.table(columns) if columns else pa.table({}), rejected, [], notes)
+    return pa.table(columns)
 
 
 def json_column(values: list[Any]) -> tuple[pa.Array, str]:
