@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -109,10 +110,18 @@ def state(api: str, run_id: str) -> str:
 
 
 def ask(url: str, body: dict | None = None) -> dict:
+    """Return the answer; a server that is busy with its database says 503 and is asked again for 30 s."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read())
+    patience = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as problem:
+            if problem.code != 503 or time.monotonic() > patience:
+                raise
+        time.sleep(0.5)
 
 
 def answers(api: str) -> bool:

@@ -91,9 +91,11 @@ def test_the_page_shows_the_picture(found, tmp_path):
     server = ReviewServer(desk)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with browser() as chromium:
+        from playwright.sync_api import expect  # the page's own rules forbid waiting for an expression
+
         page = chromium.new_page()
         page.goto(server.address)
-        page.wait_for_function("document.querySelector('#body img')?.naturalWidth === 24")
+        expect(page.locator("#body img").first).to_have_js_property("naturalWidth", 24)
         page.keyboard.press("ArrowDown")
-        page.wait_for_function("document.querySelectorAll('#body .pair img').length === 2")
+        expect(page.locator("#body .pair img")).to_have_count(2)
     server.shutdown()
