@@ -38,16 +38,16 @@ def audit(folder: Path):
 
 
 def hashes(folder: Path):
+    import numpy as np
     import pyarrow as pa
 
     from pipeline.hashing import IMAGE, image_cell
-    from pipeline.modalities.image.cells import in_threads
     from pipeline.modalities.image.hashes import hashes
-    from pipeline.modalities.image.reading import readings
+    from pipeline.modalities.image.reading import thumbs
 
     def run(files: list[Path]) -> None:
         cells = pa.array([image_cell(f.read_bytes()) for f in files], IMAGE)
-        in_threads(hashes, readings(pa.table({"image": cells})))
+        hashes(np.array([t.whole for t in thumbs(pa.table({"image": cells}))]))
 
     files = sorted(folder.iterdir())
     run(files[:8])
@@ -59,8 +59,8 @@ def forget() -> None:
     """Nothing of the pictures that warmed up is kept."""
     from pipeline.modalities.image import identity, reading
 
-    identity._known.clear()
-    reading._known.clear()
+    for known in (identity._known, reading._measured, reading._thumbed):
+        known.clear()
 
 
 def cleanvision(folder: Path):

@@ -15,8 +15,9 @@ from PIL import Image, ImageFilter
 
 from pipeline.hashing import image_cell
 from pipeline.modalities import modality
-from pipeline.modalities.image.decode import Unreadable, decode
+from pipeline.modalities.image.decode import Unreadable, decode, look
 from pipeline.modalities.image.options import ImageClean, ImageQuality
+from pipeline.modalities.image.pixels import shrunk
 from pipeline.modalities.image.repair import repair
 from pipeline.modalities.image.rules import rules
 from pipeline.signals.engine import Engine, Signals
@@ -71,6 +72,34 @@ class TestDecoding:
         body = file_of(views(1, 512)[0])
         assert decode(body, least_px=60).shape == (64, 64, 3)
         assert decode(body, least_px=500).shape == (512, 512, 3)
+
+    @pytest.mark.parametrize("kind", "4:2:0 4:4:4 grey cmyk rgb exif turned png long".split())
+    def test_luma_is_the_same_with_and_without_colour(self, kind):
+        view = views(1, 600)[0]
+        picture = Image.fromarray(view)
+        body = {
+            "4:2:0": lambda: file_of(picture, subsampling=2),
+            "4:4:4": lambda: file_of(picture, subsampling=0),
+            "grey": lambda: file_of(picture.convert("L")),
+            "cmyk": lambda: file_of(picture.convert("CMYK")),
+            "rgb": lambda: file_of(picture, keep_rgb=True),
+            "exif": lambda: _without_jfif(turned_by_exif(view, 1)),
+            "turned": lambda: turned_by_exif(view[:400], 6),
+            "png": lambda: file_of(picture, "PNG"),
+            "long": lambda: file_of(picture.crop((0, 0, 600, 90))),
+        }[kind]()
+        whole, grey = look(body, 256, colour=True), look(body, 256, colour=False)
+        assert np.array_equal(whole.luma, grey.luma) and whole.size_px == grey.size_px
+        pixels = shrunk(decode(body, least_px=256), 256)
+        assert whole.luma.shape == pixels.shape[:2] and grey.rgb.size == 0
+        assert np.abs(whole.luma - np.asarray(Image.fromarray(pixels).convert("L"), float)).mean() < 1
+        assert np.abs(whole.rgb.mean((0, 1)) - pixels.mean((0, 1))).max() < 2
+
+
+def _without_jfif(body: bytes) -> bytes:
+    """A JPEG as cameras write it: no APP0 segment."""
+    assert body[2:4] == b"\xff\xe0"
+    return body[:2] + body[4 + int.from_bytes(body[4:6], "big"):]
 
 
 class TestMeasures:

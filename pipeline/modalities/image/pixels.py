@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.stage import Missing
+
+if TYPE_CHECKING:
+    from pipeline.modalities.image.decode import Look
 
 N_MEASURES = 14
 _FLAT = 0.5  # energy of gradients, grey levels squared, below which a picture has no edges to judge
 _FLAT_SHARPNESS = 2.0  # what such a picture gets: nothing says that it is blurred
 
 
-def whole_measures(width: int, height: int, pixels: np.ndarray, grey: np.ndarray) -> np.ndarray:
-    """(14,) float64: the measures in the order of `measures.measure`, of (h, w, 3) and (h, w) uint8."""
-    side = float(np.sqrt(width * height))
-    shape = [width, height, side, max(width, height) / min(width, height)]
-    return np.array([*shape, *_light(grey), *_colour(pixels)], np.float64)
+def whole_measures(seen: Look) -> np.ndarray:
+    """(14,) float64: the measures in the order of `measures.measure`."""
+    width, height = seen.size_px
+    shape = [width, height, float(np.sqrt(width * height)), max(width, height) / min(width, height)]
+    return np.array([*shape, *_light(seen.luma), *_colour(seen.rgb)], np.float64)
 
 
 def shrunk(pixels: np.ndarray, side_px: int) -> np.ndarray:
@@ -68,10 +71,9 @@ def _sharpness(grey: np.ndarray) -> float:
 
 
 def _colour(pixels: np.ndarray) -> list[float]:
-    """Return chroma_p99 and colourfulness of (h, w, 3) uint8, large ones at half their size."""
+    """Return chroma_p99 and colourfulness of (h, w, 3) uint8."""
     cv2 = opencv()
-    step = 2 if min(pixels.shape[:2]) > 100 else 1
-    red, green, blue = cv2.split(np.ascontiguousarray(pixels[::step, ::step]))
+    red, green, blue = cv2.split(pixels)
     chroma = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
     p99 = float(np.searchsorted(np.cumsum(_shares(chroma)), 0.99)) / 255
     red_green = cv2.subtract(red, green, dtype=cv2.CV_32F)

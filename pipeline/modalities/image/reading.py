@@ -2,53 +2,80 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.modalities.image.cells import bodies, digests, in_threads
-from pipeline.modalities.image.decode import Unreadable, decode, size_px
+from pipeline.modalities.image.decode import Unreadable, look
 from pipeline.modalities.image.encoder import squeezed
-from pipeline.modalities.image.pixels import N_MEASURES, opencv, shrunk, whole_measures
+from pipeline.modalities.image.pixels import N_MEASURES, whole_measures
 
 SIDE_PX = 256  # longest side at which pictures are looked at; smaller ones as they are
 THUMB_PX = 32
 _TRIM = 0.05  # of each side that a mild copy lacks
-_MOST_KNOWN = 1 << 15  # readings that a process keeps, 2.5 kB each
-_known: dict[str, Reading] = {}
+_MOST_KNOWN = 1 << 15  # pictures of which a process keeps what it read, 2.5 kB each
+T = TypeVar("T")
 
 
-class Reading(NamedTuple):
-    """What is kept of a picture; all 0 where there is none."""
+class Thumbs(NamedTuple):
+    """Two small squares of a picture, (32, 32) uint8 luma; all 0 where there is none."""
 
-    measures: np.ndarray  # see `measures.measure`
-    thumb: np.ndarray  # (32, 32) uint8 luma
-    trimmed: np.ndarray  # (32, 32) uint8 luma of the picture without a strip right and below: a mild copy
+    whole: np.ndarray
+    trimmed: np.ndarray  # of the picture without a strip right and below: a mild copy
 
 
-def readings(content: pa.Table, what: str | None = None) -> list[Reading]:
-    """Return the reading of each row; a function of its file alone, whether or not it was read before."""
+_measured: dict[str, np.ndarray] = {}
+_thumbed: dict[str, Thumbs] = {}
+
+
+def measured(content: pa.Table) -> list[np.ndarray]:
+    """Return (14,) of each row, see `measures.measure`; 0 where there is no picture."""
+    return _each(content, _measured, _measure, None)
+
+
+def thumbs(content: pa.Table, what: str | None = None) -> list[Thumbs]:
+    """Return the thumbnails of each row; free for pictures just measured, else colours are not decoded."""
+    return _each(content, _thumbed, _thumb, what)
+
+
+def _each(
+    content: pa.Table, known: dict[str, T], read: Callable[[tuple[str, bytes]], T], what: str | None
+) -> list[T]:
+    """Return what is known or read of each row's file; a function of the file alone, read before or not."""
     keys = digests(content)
-    fresh = {key: i for i, key in enumerate(keys) if key not in _known}
+    fresh = {key: i for i, key in enumerate(keys) if key not in known}
     files = bodies(content.take(pa.array(list(fresh.values()), pa.int64())))
-    found = dict(zip(fresh, in_threads(_read, files, what), strict=True))
-    out = [found[key] if key in found else _known[key] for key in keys]
-    if len(_known) + len(found) > _MOST_KNOWN:
-        _known.clear()
+    found = dict(zip(fresh, in_threads(read, list(zip(fresh, files, strict=True)), what), strict=True))
+    out = [found[key] if key in found else known[key] for key in keys]
+    if max(len(_measured), len(_thumbed)) + len(found) > _MOST_KNOWN:
+        _measured.clear()
+        _thumbed.clear()
     if len(found) <= _MOST_KNOWN:
-        _known.update(found)
+        known.update(found)
     return out
 
 
-def _read(body: bytes) -> Reading:
+def _measure(file: tuple[str, bytes]) -> np.ndarray:
+    key, body = file
     try:
-        width, height = size_px(body)
-        pixels = shrunk(decode(body, least_px=SIDE_PX), SIDE_PX)
+        seen = look(body, SIDE_PX, colour=True)
+    except Unreadable:
+        return np.zeros(N_MEASURES)
+    _thumbed[key] = _squares(seen.luma)
+    return whole_measures(seen)
+
+
+def _thumb(file: tuple[str, bytes]) -> Thumbs:
+    try:
+        return _squares(look(file[1], SIDE_PX, colour=False).luma)
     except Unreadable:
         blank = np.zeros((THUMB_PX, THUMB_PX), np.uint8)
-        return Reading(np.zeros(N_MEASURES), blank, blank)
-    grey = opencv().cvtColor(pixels, opencv().COLOR_RGB2GRAY)
-    rows, columns = (max(n - max(round(n * _TRIM), 1), 1) for n in grey.shape)
-    return Reading(whole_measures(width, height, pixels, grey), squeezed(grey, THUMB_PX),
-                   squeezed(grey[:rows, :columns], THUMB_PX))
+        return Thumbs(blank, blank)
+
+
+def _squares(luma: np.ndarray) -> Thumbs:
+    rows, columns = (max(n - max(round(n * _TRIM), 1), 1) for n in luma.shape)
+    return Thumbs(squeezed(luma, THUMB_PX), squeezed(luma[:rows, :columns], THUMB_PX))
