@@ -73,7 +73,7 @@ class TestDecoding:
         assert decode(body, least_px=60).shape == (64, 64, 3)
         assert decode(body, least_px=500).shape == (512, 512, 3)
 
-    @pytest.mark.parametrize("kind", "4:2:0 4:4:4 grey cmyk rgb exif turned png long".split())
+    @pytest.mark.parametrize("kind", ["4:2:0", "4:4:4", "grey", "cmyk", "rgb", "exif", "turn", "png", "long"])
     def test_luma_is_the_same_with_and_without_colour(self, kind):
         view = views(1, 600)[0]
         picture = Image.fromarray(view)
@@ -84,7 +84,7 @@ class TestDecoding:
             "cmyk": lambda: file_of(picture.convert("CMYK")),
             "rgb": lambda: file_of(picture, keep_rgb=True),
             "exif": lambda: _without_jfif(turned_by_exif(view, 1)),
-            "turned": lambda: turned_by_exif(view[:400], 6),
+            "turn": lambda: turned_by_exif(view[:400], 6),
             "png": lambda: file_of(picture, "PNG"),
             "long": lambda: file_of(picture.crop((0, 0, 600, 90))),
         }[kind]()
