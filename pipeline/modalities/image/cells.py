@@ -19,16 +19,19 @@ def column(content: pa.Table) -> pa.Array:
     """Return the one image column. Raises `ValueError` where there is none or more than one."""
     if content.num_columns != 1:
         raise ValueError(f"an image dataset has one image column, not {content.column_names}; name one")
-    found = content.column(0).combine_chunks()
-    return found.chunk(0) if isinstance(found, pa.ChunkedArray) else found
+    chunks = content.column(0).chunks
+    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks) if chunks else pa.nulls(0)
+
+
+def encoded(content: pa.Table) -> pa.Array:
+    """Return the encoded files, null where there is none, without copying them."""
+    cells = column(content)
+    return pc.struct_field(cells, "bytes") if cells.type == IMAGE else pa.nulls(len(cells), pa.large_binary())
 
 
 def bodies(content: pa.Table) -> list[bytes]:
     """Return the encoded file of each row, b"" where there is none."""
-    cells = column(content)
-    if cells.type != IMAGE:
-        return [b""] * len(cells)
-    return [body or b"" for body in pc.struct_field(cells, "bytes").to_pylist()]
+    return [body or b"" for body in encoded(content).to_pylist()]
 
 
 def digests(content: pa.Table) -> list[str]:

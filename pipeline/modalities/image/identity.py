@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.dataset import objects
-from pipeline.modalities.image.cells import bodies, digests, in_threads
+from pipeline.modalities.image.cells import digests, encoded, in_threads
 from pipeline.modalities.image.decode import Unreadable, decode, opened, orientation
 
 _MOST_KNOWN = 1 << 20  # digests kept by a process, about 200 bytes each
@@ -27,8 +27,9 @@ def identity(content: pa.Table) -> np.ndarray:
     if len(_known) > _MOST_KNOWN:
         _known.clear()
     fresh = {key: i for i, key in enumerate(keys) if key and key not in _known}
-    files = bodies(content.take(pa.array(list(fresh.values()), pa.int64()))) if fresh else []
-    _known.update(zip(fresh, in_threads(_of_pixels, files), strict=True))
+    files = encoded(content)
+    found = in_threads(lambda i: _of_pixels(files[i].as_py()), list(fresh.values()))
+    _known.update(zip(fresh, found, strict=True))
     return objects([_known[key] if key else "" for key in keys])
 
 

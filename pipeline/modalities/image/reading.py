@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from pipeline.modalities.image.cells import bodies, digests, in_threads
+from pipeline.modalities.image.cells import digests, encoded, in_threads
 from pipeline.modalities.image.decode import Unreadable, look
 from pipeline.modalities.image.encoder import squeezed
 from pipeline.modalities.image.pixels import N_MEASURES, whole_measures
@@ -42,13 +42,14 @@ def thumbs(content: pa.Table, what: str | None = None) -> list[Thumbs]:
 
 
 def _each(
-    content: pa.Table, known: dict[str, T], read: Callable[[tuple[str, bytes]], T], what: str | None
+    content: pa.Table, known: dict[str, T], read: Callable[[str, bytes], T], what: str | None
 ) -> list[T]:
     """Return what is known or read of each row's file; a function of the file alone, read before or not."""
     keys = digests(content)
     fresh = {key: i for i, key in enumerate(keys) if key not in known}
-    files = bodies(content.take(pa.array(list(fresh.values()), pa.int64())))
-    found = dict(zip(fresh, in_threads(read, list(zip(fresh, files, strict=True)), what), strict=True))
+    files = encoded(content)
+    values = in_threads(lambda at: read(at[0], files[at[1]].as_py() or b""), list(fresh.items()), what)
+    found = dict(zip(fresh, values, strict=True))
     out = [found[key] if key in found else known[key] for key in keys]
     if max(len(_measured), len(_thumbed)) + len(found) > _MOST_KNOWN:
         _measured.clear()
@@ -58,8 +59,7 @@ def _each(
     return out
 
 
-def _measure(file: tuple[str, bytes]) -> np.ndarray:
-    key, body = file
+def _measure(key: str, body: bytes) -> np.ndarray:
     try:
         seen = look(body, SIDE_PX, colour=True)
     except Unreadable:
@@ -68,9 +68,9 @@ def _measure(file: tuple[str, bytes]) -> np.ndarray:
     return whole_measures(seen)
 
 
-def _thumb(file: tuple[str, bytes]) -> Thumbs:
+def _thumb(key: str, body: bytes) -> Thumbs:
     try:
-        return _squares(look(file[1], SIDE_PX, colour=False).luma)
+        return _squares(look(body, SIDE_PX, colour=False).luma)
     except Unreadable:
         blank = np.zeros((THUMB_PX, THUMB_PX), np.uint8)
         return Thumbs(blank, blank)
