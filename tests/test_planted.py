@@ -37,3 +37,11 @@ def test_scores_rank_the_planted_rows_and_nothing_named_has_no_precision():
     found = lines(planted, [], [("dark", list("abcd"), [0.1, 0.6, 0.5, 0.9])])["dark"]
     assert found["precision"] is None and found["recall"] == 0.0
     assert found["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_what_is_mended_before_it_is_looked_for_counts_as_found():
+    tokens = fault("tokens", ["a", "b"], "template_token") | {"repair": "template token"}
+    mended = Edit("a", "malformed", 0.0, "set", "turn 2: template token <s>", "messages", "<s>hi", "hi")
+    tidied = Edit("c", "malformed", 0.0, "set", "turn 2: whitespace", "messages", " hi", "hi")
+    line = lines([tokens], [mended, tidied])["tokens"]
+    assert (line["found"], line["precision"], line["recall"]) == (1, 1.0, 0.5)

@@ -134,5 +134,8 @@ def _truth(rows: list[Row], ids: dict[int, str]) -> list[dict[str, Any]]:
     for fault, issue in issues.items():
         planted = sorted(ids[id(row)] for row in rows if row.fault == fault)
         scored = issue if fault in FAULTS else None  # of copies and contradictions two rows score alike
-        out.append({"fault": fault, "issues": [issue], "rows": planted, "scored": scored})
+        line = {"fault": fault, "issues": [issue], "rows": planted, "scored": scored}
+        if issue == "template_token":  # most are taken out before the rest is scored
+            line |= {"scored": None, "repair": "template token"}
+        out.append(line)
     return out

@@ -14,10 +14,11 @@ def score_planted(truth: Mapping[str, Any], edits: pa.Table, scores: pa.Table) -
     """Return for each fault: planted, found, precision, recall, average_precision, how.
 
     truth : {"planted": [{"fault", "issues", "rows", "scored"}]}. A row is found when an edit of one of the
-        issues is about it or names it as related (a copy may be kept and its twin dropped). Precision is over
-        the rows that such edits are about; right are those planted under any fault that shares the issue, and
-        those that name one. A fault with an issue in `scored` is also judged by its scores: average precision
-        over the rows that were examined; a row's score is its lowest.
+        issues is about it or names it as related (a copy may be kept and its twin dropped). With "repair",
+        a repair whose reason holds these words finds it too: it is mended before anything looks for it.
+        Precision is over the rows that such edits are about; right are those planted under any fault that
+        shares the issue, and those that name one. A fault with an issue in `scored` is also judged by its
+        scores: average precision over the rows that were examined; a row's score is its lowest.
     edits, scores : EDIT_SCHEMA and SCORE_SCHEMA, of all stages.
 
     >>> from pipeline.findings import Edit, Findings
@@ -36,7 +37,7 @@ def _line(
 ) -> Line:
     issues, planted = set(fault["issues"]), set(fault["rows"])
     alike = {i for other in faults if issues & set(other["issues"]) for i in other["rows"]}
-    of_fault = [row for row in rows if row["issue"] in issues]
+    of_fault = [row for row in rows if row["issue"] in issues or _repairs(row, fault.get("repair"))]
     said = [(row["row_id"], {row["row_id"], *(row["related"] or [])}) for row in of_fault]
     named = {row_id for row_id, _ in said}
     right = {row_id for row_id, about in said if about & alike}
@@ -46,8 +47,14 @@ def _line(
         "precision": len(right) / len(named) if named else None,
         "recall": len(found) / len(planted) if planted else None,
         "average_precision": _average_precision(fault.get("scored"), planted, scores),
-        "how": f"any edit of issue {' or '.join(sorted(issues))}; precision over {len(named)} rows named",
+        "how": f"any edit of issue {' or '.join(sorted(issues))}"
+               + (f" or repair of a {fault['repair']}" if fault.get("repair") else "")
+               + f"; precision over {len(named)} rows named",
     }  # fmt: skip
+
+
+def _repairs(edit: Line, words: str | None) -> bool:
+    return words is not None and edit["action"] == "set" and words in edit["because"]
 
 
 def _average_precision(issue: str | None, planted: set[str], scores: pa.Table) -> float | None:
