@@ -12,7 +12,7 @@ from finetune import metrics
 from finetune.crossfit import fold_codes
 from finetune.generation import generates
 from finetune.generation.settings import with_steps
-from finetune.labels import decided, independent, membership, present, truths
+from finetune.labels import decided, independent, membership, to_judge, truths
 from finetune.linear import fit_linear, probabilities
 from finetune.probe import row_features
 from finetune.settings import Training
@@ -37,7 +37,7 @@ def with_strength(data: Dataset, training: Training, engine: Engine) -> Training
     if training.c is not None:
         return training
     train, classes = train_rows(data)
-    held = data.roots.where((data.roots.splits == "validation") & present(data.roots))
+    held = data.roots.where((data.roots.splits == "validation") & to_judge(data.roots))
     held = held.where(spoken_of(held, classes)) if held.n_rows else held
     targets, sets = train_targets(train, classes, training), independent(train)
     x = row_features(train, data, engine)

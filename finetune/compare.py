@@ -17,6 +17,7 @@ from finetune.labels import label_key, membership
 from finetune.replicates import Replicates
 
 POINTS = "points"
+LEAST_RUNS = 3  # a side, below which the chance in training is unknown and nothing can be proved
 METRICS = ("macro_f1", "accuracy", "balanced_accuracy")
 
 
@@ -24,7 +25,8 @@ METRICS = ("macro_f1", "accuracy", "balanced_accuracy")
 class Comparison:
     """Curated minus raw on the same rows: `difference` of `metric` with its 95 % interval.
 
-    verdict : "proved" when the interval lies above 0, "harmful" below, else "not proved".
+    verdict : "proved" when the interval lies above 0, "harmful" below, else "not proved"; that too with fewer
+        than 3 runs a side, whose interval lacks the chance in training.
     unit : "points" when the metric is a share and more is better, else what the numbers are in; then less is.
     also : the other metrics, each raw, curated, difference, low, high; the verdict is not theirs.
     disagreements : rows on which raw and curated differ, the mean over runs.
@@ -84,7 +86,7 @@ def compare(
         means = {"raw": float(one[0].mean()), "curated": float(two[0].mean())}
         found[name] = {**means, **interval(two - one, run_weights, int(clusters.max()) + 1)}
     chosen = found.pop(metric)
-    verdict = "proved" if chosen["low"] > 0 else "harmful" if chosen["high"] < 0 else "not proved"
+    verdict = verdict_of(chosen, n_runs)
     runs = f"{n_runs} paired run{'s' * (n_runs != 1)} of method {raw.method}"
     because = (
         f"{metric} {chosen['raw']:.3f} on raw, {chosen['curated']:.3f} on curated: "
@@ -96,6 +98,18 @@ def compare(
         replicates=n_runs, rows=n_rows, because=because,
         disagreements=float((before != after).sum(axis=1).mean()),
     )  # fmt: skip
+
+
+def verdict_of(found: Mapping[str, float], n_runs: int, less_is_better: bool = False) -> str:
+    """Return what an interval allows to say.
+
+    >>> verdict_of({"low": 0.01, "high": 0.05}, 20), verdict_of({"low": 0.01, "high": 0.05}, 1)
+    ('proved', 'not proved')
+    """
+    low, high = (-found["high"], -found["low"]) if less_is_better else (found["low"], found["high"])
+    if n_runs < LEAST_RUNS:
+        return "not proved"
+    return "proved" if low > 0 else "harmful" if high < 0 else "not proved"
 
 
 def effect(comparison: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from finetune.labels import (
     independent,
     label_key,
     membership,
-    present,
+    to_judge,
     truths,
 )
 from finetune.train import Model
@@ -100,7 +100,7 @@ def evaluate(
 
         return evaluate_generator(model, data, split, engine, slices, n_boot, seed)
     roots = data.roots
-    rows = roots.where((roots.splits == split) & present(roots))
+    rows = roots.where((roots.splits == split) & to_judge(roots))
     if not rows.n_rows:
         raise NotApplicable(f"split {split!r} has no labelled row to judge on")
     probs, classes = model.predict(rows, engine), list(model.classes)

@@ -1,7 +1,7 @@
 """Labels in training: which rows can be learnt from, what classes there are, what a model decides.
 
 A label is one class, a set of classes or the votes of several annotators: see `pipeline.labels`. Votes are
-learnt as shares and judged by their majority.
+learnt as shares and judged by their majority; a tie is learnt from and not judged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.dataset import Dataset
-from pipeline.labels import classes_in, is_missing, labels_of, shape_of
+from pipeline.labels import classes_in, is_missing, is_tied, labels_of, shape_of
 from pipeline.slices import cell_text
 from pipeline.stage import NotApplicable
 
@@ -37,6 +37,11 @@ def class_names(classes: Sequence[Any]) -> list[str]:
 def present(data: Dataset) -> np.ndarray:
     """Return which rows have a label, (n,) bool."""
     return np.array([not is_missing(v) for v in data.labels], dtype=bool)
+
+
+def to_judge(data: Dataset) -> np.ndarray:
+    """Return which rows a model can be right or wrong about, (n,) bool: of votes those with a winner."""
+    return np.array([not is_missing(v) and not is_tied(v) for v in data.labels], dtype=bool)
 
 
 def independent(data: Dataset) -> bool:

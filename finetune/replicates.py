@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
-from finetune.labels import cells_of, codes, decided, independent, label_key, present, truths
+from finetune.labels import cells_of, codes, decided, independent, label_key, to_judge, truths
 from finetune.linear import fit_linear, probabilities
 from finetune.probe import row_features, strength
 from finetune.settings import Training
@@ -65,7 +65,7 @@ def replicate_predictions(
     Raises `NotApplicable`. Cost: n fits; 20 probes of 1,300 x 384 with 5 classes take about a second.
     """
     roots = data.roots
-    rows = roots.where((roots.splits == split) & present(roots))
+    rows = roots.where((roots.splits == split) & to_judge(roots))
     if not rows.n_rows:
         raise NotApplicable(f"split {split!r} has no labelled row to judge on")
     classes = train_rows(data)[1]

@@ -148,8 +148,7 @@ def sees(
     name, limit = model or str(DEFAULTS["model"]), max_tokens or int(DEFAULTS["max_tokens"])
     turns = conversations(data)
     if tokenizer is None:
-        train = [turn for turn, is_train in zip(turns, data.is_train, strict=True) if is_train]
-        tokenizer, template = base_tokenizer(name, train)
+        tokenizer, template = base_tokenizer(name)
     else:
         template = with_template(tokenizer)
     seq2seq = is_seq2seq(name)

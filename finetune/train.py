@@ -134,7 +134,7 @@ def fit(
         with disk_errors(folder):
             model = fitted.save(folder, engine)
     else:
-        held = data.roots.where((data.roots.splits == "validation") & labels.present(data.roots))
+        held = data.roots.where((data.roots.splits == "validation") & labels.to_judge(data.roots))
         held = held.where(spoken_of(held, classes))
         plain = training.model_copy(update={"label_smoothing": 0.0, "class_weight": None})
         known = train_targets(held, classes, plain, np.ones(held.n_rows))

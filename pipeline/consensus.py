@@ -21,13 +21,14 @@ from pipeline.labels import Labels
 
 
 def doubts_of_votes(data: Dataset, rows: np.ndarray, labels: Labels, probs: np.ndarray) -> Doubts:
-    """Return the doubts about each row's majority, the first of equals, against the consensus.
+    """Return the doubts about each row's majority against the consensus; of a tie, its likelier class.
 
     Scores beside: `ambiguous` = sum_k p_k^2, how likely two annotators of such a row agree; it is out of
     fold, so the row's own votes are not in it.
     """
     q, metrics = posterior(data, rows, labels, probs)
-    given = labels.codes
+    tied = labels.targets >= labels.agreement[:, None] - 1e-9
+    given = np.where(tied, q, -1.0).argmax(axis=1)
     gap, best = margins(q, given)
 
     def why(k: int) -> str:

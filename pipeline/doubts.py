@@ -1,8 +1,8 @@
 """Doubts: how much out-of-sample probabilities contradict each train row's label, whatever its shape.
 
 gap = p(what would be right instead) - p(what is given), in [-1, 1]: of one class against another; of a class
-being there against its not being there, the worst class of a set; of one consensus against another where
-several annotators voted (`pipeline.consensus`).
+being there against its not being there, the worst class of a set, whose many classes are as many chances to
+look wrong; of one consensus against another where several annotators voted (`pipeline.consensus`).
 """
 
 from __future__ import annotations
@@ -83,10 +83,11 @@ def margins(probs: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _of_sets(rows: np.ndarray, labels: Labels, probs: np.ndarray, margin: float) -> Doubts:
-    """A class that is named has p(given) = p, one that is not 1 - p; gap = 1 - 2 p(given)."""
+    """p(given) = p of a class that is named, else 1 - p; the odds of being wrong are divided by K / 2."""
     named = labels.targets > 0.5
     p_given = np.where(named, probs, 1.0 - probs)  # (m, K)
-    gaps = 1.0 - 2.0 * p_given
+    chances = max(named.shape[1] / 2, 1.0)
+    gaps = (1.0 - p_given - chances * p_given) / (1.0 - p_given + chances * p_given)
     worst, line = gaps.argmax(axis=1), np.arange(len(rows))
     flipped = (gaps > 0) & (gaps >= margin / 2)
     flipped[line, worst] |= gaps[line, worst] > 0

@@ -157,6 +157,16 @@ def is_missing(cell: Any) -> bool:
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
+def is_tied(cell: Any) -> bool:
+    """Return whether a cell's votes name no winner.
+
+    >>> is_tied({"a": 1.0, "b": 1.0}), is_tied({"a": 2.0, "b": 1.0}), is_tied("a")
+    (True, False, False)
+    """
+    votes = [v or 0.0 for v in cell.values()] if isinstance(cell, dict) else []
+    return bool(votes) and max(votes) > 0 and votes.count(max(votes)) > 1
+
+
 def class_order(value: Any) -> tuple[str, Any]:
     """Return what classes are sorted by, whatever their types."""
     return str(type(value)), value

@@ -301,6 +301,8 @@ def test_a_better_model_is_proved_and_the_same_one_is_not(learnt, base, tmp_path
     found = compare_losses([other] * 3, [judged] * 3)
     assert found.verdict == "proved" and found.high < 0 and "less" not in found.metric
     assert compare_losses([judged] * 3, [other] * 3).verdict == "harmful"
+    one = compare_losses([other], [judged])
+    assert one.high < 0 and one.verdict == "not proved"  # one training a side says nothing of its own chance
     same = compare_losses([judged] * 2, [judged] * 2)
     assert (same.verdict, same.difference) == ("not proved", 0.0)
     drift = found.to_json()

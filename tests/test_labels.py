@@ -13,6 +13,7 @@ from tiny import save_tiny_encoder
 from finetune.choose import with_strength
 from finetune.compare import compare
 from finetune.evaluate import evaluate
+from finetune.labels import present, to_judge
 from finetune.linear import fit_linear, probabilities
 from finetune.loss import set_targets, weighted_loss
 from finetune.replicates import replicate_predictions
@@ -26,6 +27,7 @@ from pipeline.labels import labels_of, shape_of, votes_column
 from pipeline.review.decisions import label_cell, label_text
 from pipeline.run import run_stage
 from pipeline.signals.engine import Engine, Signals
+from pipeline.signals.pred_probs import PredProbs
 from pipeline.slices import mask
 from pipeline.stage import NotApplicable
 from pipeline.stages.anomalies import Anomalies
@@ -122,6 +124,15 @@ class TestNumbers:
         y = pa.array([[{"a": 1}]])
         with pytest.raises(NotApplicable, match="label cells are large_list<item: struct"):
             labels_of(Dataset.of({"row_id": ["i"], "text": [""], "y": y}, ROLES, "text"))
+
+    def test_a_tie_is_no_issue_is_learnt_from_and_not_judged(self):
+        q = np.array([[0.2, 0.8], [0.7, 0.3]] * 20)
+        cells = [{"a": 1.0, "b": 1.0}, {"a": 2.0, "b": 0.0}] * 20
+        rows = {"row_id": [f"r{i:02d}" for i in range(40)], "t": ["x"] * 40, "y": cells}
+        data = Dataset.of(rows, Roles(content=("t",), label="y"), "text")
+        found = doubts_of(data, PredProbs(q, ["a", "b"], np.zeros(40, np.int64)), 0.2)
+        assert (found.gap <= 0).all() and not found.confident.any()
+        assert present(data).all() and to_judge(data).tolist() == [False, True] * 20
 
     def test_reviewers_type_one_class_a_list_or_votes(self):
         sets, votes = pa.large_list(pa.large_string()), pa.struct({"a": pa.float64(), "b": pa.float64()})
@@ -275,7 +286,7 @@ class TestVotes:
         model = fit(data, Training(c=10.0), engine, 0, tmp_path / "model")
         m = evaluate(model, data, "test", engine, n_boot=50).metrics
         assert m["accuracy"]["value"] > 0.7 and 0 < m["soft_log_loss"]["value"] < 2
-        test = data.where((data.splits == "test") & labels_of(data).known)
+        test = data.where((data.splits == "test") & to_judge(data))
         shares, probs = labels_of(test, model.classes).targets, model.predict(test, engine)
         agree = shares[np.arange(test.n_rows), probs.argmax(axis=1)].mean()
         assert m["vote_agreement"]["value"] == pytest.approx(agree, abs=1e-6)

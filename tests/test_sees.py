@@ -103,6 +103,20 @@ def test_an_answer_without_an_end_gets_one_and_it_is_said():
     assert seen.to_json()["ends"] == {"added": 1}
 
 
+@pytest.mark.parametrize("kind", TEMPLATES)
+def test_a_conversation_may_begin_with_the_answer(kind):
+    tok = tokenizer(*TEMPLATES[kind])
+    talk = [{"role": "assistant", "content": "cat1!"}, *ask("say dog2", "dog2")]
+    row = see([talk], tok).rows[0]
+    assert row.because or "cat1!" in "".join(learnt(row, tok))
+    assert sees(chats([{"row_id": "r", "messages": talk}])).rows[0].n_loss > 0
+
+
+def test_the_words_of_tiny_do_not_depend_on_the_rows():
+    one, two = (see([ask("say cat1", answer)], None) for answer in ("cat1", "zebra zebra zebra zebra"))
+    assert one.tokenizer.get_vocab() == two.tokenizer.get_vocab()
+
+
 def test_rows_that_give_no_loss_are_named_with_the_reason():
     tok = tokenizer(MISTRAL)
     long = "cat1 " * 40

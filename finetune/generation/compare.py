@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from finetune import metrics
-from finetune.compare import Comparison, interval
+from finetune.compare import Comparison, interval, verdict_of
 from finetune.evaluate import Evaluation
 
 METRIC = "loss_per_byte"
@@ -49,7 +49,7 @@ def compare_losses(
 
     chosen = found(2)
     same_tokens = bool((cells[0, :, :, 1] == cells[1, :, :, 1]).all())
-    verdict = "proved" if chosen["high"] < 0 else "harmful" if chosen["low"] > 0 else "not proved"
+    verdict = verdict_of(chosen, n_runs, less_is_better=True)
     method = raw[0].method
     because = (
         f"{METRIC} {chosen['raw']:.3f} on raw, {chosen['curated']:.3f} on curated: "

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.generation.render import with_template
 from finetune.generation.tiny import TINY, tiny_model, tiny_tokenizer
-from finetune.generation.turns import Turn
 from finetune.settings import Training
 from finetune.texts import load_tokenizer, model_folder
 from pipeline.stage import Missing
@@ -21,14 +20,12 @@ if TYPE_CHECKING:
 ADAPTER = "adapter_config.json"
 
 
-def base_tokenizer(
-    name: str, train: Sequence[Sequence[Turn]]
-) -> tuple[PreTrainedTokenizerBase, str]:
-    """Return a model's tokenizer, and where its template is from; that of "tiny" is learnt from `train`.
+def base_tokenizer(name: str) -> tuple[PreTrainedTokenizerBase, str]:
+    """Return a model's tokenizer, and where its template is from.
 
     Raises `ValueError` naming the model when there is none.
     """
-    tokenizer = tiny_tokenizer(train) if name == TINY else saved_tokenizer(name)
+    tokenizer = tiny_tokenizer() if name == TINY else saved_tokenizer(name)
     return tokenizer, with_template(tokenizer)
 
 

@@ -84,7 +84,7 @@ def written(
         text: Any = tokenizer.apply_chat_template(
             list(conversation), tokenize=False, add_generation_prompt=generate
         )
-    except (TemplateError, TypeError, KeyError, IndexError) as error:
+    except (TemplateError, TypeError, KeyError, IndexError, ValueError) as error:
         raise Refused(f"the chat template refuses it: {error}") from None
     return str(text)
 
@@ -97,6 +97,8 @@ def _by_prefix(
     A template that writes no prompt for generation writes the answer's header with the answer: such words are
     none of the model's.
     """
+    if k == 0:  # nothing comes before it, which some templates cannot render
+        return None
     try:
         before = written(tokenizer, conversation[:k], generate=True)
         has_prompt = before != written(tokenizer, conversation[:k])

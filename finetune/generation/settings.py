@@ -39,10 +39,6 @@ def for_generation(training: Training) -> Training:
     return out
 
 
-def _unset(training: Training, name: str) -> bool:
-    return name not in training.model_fields_set or getattr(training, name) is None
-
-
 def with_steps(training: Training, data: Dataset) -> Training:
     """Return the settings with as many optimizer steps as the epochs take on the train rows of `data`.
 

@@ -49,7 +49,7 @@ def fit_generator(data: Dataset, training: Training, engine: Engine, seed: int, 
     held = data.roots.where(data.roots.splits == "validation")
     folder.mkdir(parents=True, exist_ok=True)
     with training_room(seed), tempfile.TemporaryDirectory(dir=folder, prefix=".training-") as scratch:
-        tokenizer, template = base_tokenizer(str(training.model), conversations(train))
+        tokenizer, template = base_tokenizer(str(training.model))
         seq2seq = is_seq2seq(str(training.model))
         rows = _rows(train, tokenizer, training, seq2seq)
         lost = {i: row.because for i, row in zip(train.ids, rows, strict=True) if row.because}
