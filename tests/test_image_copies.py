@@ -46,6 +46,43 @@ class TestCopies:
         assert all(origin[i] == origin[j] for i, j in found)
         assert pairs.similarity.min() >= 0.4 and pairs.similarity.max() <= 1
 
+    def coloured(self, view: np.ndarray, *order: int) -> bytes:
+        """A vivid picture whose luma is that of the view and whose colours come in this order."""
+        grey = view.mean(axis=2) * 0.4 + 80
+        tint = np.array([80.0, -40.0, 0.0])[list(order)]
+        tint -= tint @ [0.299, 0.587, 0.114]
+        return file_of((grey[..., None] + tint).clip(0, 255).astype(np.uint8), "PNG")
+
+    def near(self, *files: bytes) -> set[tuple[int, int]]:
+        pairs = IMAGES.pairs(table(*files), 0.4, None)
+        near = pairs.similarity >= IMAGES.near_copy
+        return set(zip(pairs.left[near].tolist(), pairs.right[near].tolist(), strict=True))
+
+    def test_of_other_colours_are_other_pictures(self):
+        for view in views(6, 96):
+            red, green = self.coloured(view, 0, 1, 2), self.coloured(view, 1, 0, 2)
+            assert self.near(red, green) == set()
+            faint = file_of(Image.fromarray(pixels_of(red)).convert("L"))
+            assert self.near(red, faint) == {(0, 1)} == self.near(green, faint)
+            again = file_of(pixels_of(green)[:, ::-1])
+            assert self.near(red, green, again) == {(1, 2)}
+
+    def test_with_a_thing_of_another_colour_are_other_pictures_and_in_another_light_the_same(self):
+        view = (views(3, 96)[2].mean(axis=2, keepdims=True) * 0.4 + 90).repeat(3, axis=2)
+        red, green = view.copy(), view.copy()
+        red[30:60, 30:60] += np.array([70, -35, -3])
+        green[30:60, 30:60] += np.array([-45, 25, -3])
+        warm = red * np.array([1.08, 1.0, 0.93])
+        assert self.near(*(file_of(p.clip(0, 255).astype(np.uint8), "PNG") for p in (red, green, warm))) == {
+            (0, 2)}
+
+    def test_of_equal_grey_thumbnails_are_told_apart_by_their_colours(self):
+        view = np.repeat(np.repeat(views(1, 16)[0][..., 1], 4, 0), 4, 1) // 2 + 40
+        red, blue = (np.stack([view + r, view, view + b], -1) for r, b in ((80, 0), (0, 80 * 299 // 114)))
+        files = [file_of(np.minimum(p, 255).astype(np.uint8), "PNG") for p in (red, blue)]
+        files.append(file_of(Image.open(io.BytesIO(files[0])), "BMP"))
+        assert self.near(*files) == {(0, 2)}
+
     def test_blank_and_missing_pictures_pair_with_nothing(self):
         blank = file_of(np.full((50, 50, 3), 9, np.uint8))
         assert len(IMAGES.pairs(table(blank, blank, None, None), 0.4, None).left) == 0
