@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from image_data import file_of, make_image, pixels_of, table, turned_by_exif, views
+from image_data import file_of, make_image, table, turned_by_exif, views
 from PIL import Image, ImageFilter
 
 from pipeline.hashing import image_cell
@@ -39,6 +39,13 @@ class TestDecoding:
         ramp = np.linspace(0, 65_535, 64).astype(np.uint16).reshape(8, 8)
         out = decode(file_of(Image.fromarray(ramp), "PNG"))
         assert out[0, 0, 0] == 0 and out[-1, -1, 0] == 255 and abs(int(out[4, 0, 0]) - 32 * 255 / 63) <= 1
+
+    @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+    def test_scales_deep_pixels_by_the_bits_that_they_fill(self, bits):
+        ramp = np.linspace(0, 2**bits - 1 - 2**bits // 64, 256).round().astype(np.uint16).reshape(16, 16)
+        for picture in (Image.fromarray(ramp), Image.fromarray(ramp.astype(np.float32))):
+            out = decode(file_of(picture, "TIFF"))[..., 0]
+            assert np.abs(out - ramp * (255 / (2**bits - 1))).max() <= 0.5
 
     def test_lays_transparent_pixels_on_white(self):
         clear = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
@@ -172,7 +179,7 @@ class TestRepair:
         assert any(reason in r for r in reasons), reasons
         assert fixed["sha256"] == hashlib.sha256(fixed["bytes"]).hexdigest()
         assert repair(fixed, options) == (fixed, [])  # once is enough
-        assert np.abs(pixels_of(fixed["bytes"]).astype(int) - decode(body)).mean() < 4
+        assert np.abs(decode(fixed["bytes"]).astype(int) - decode(body)).mean() < 4
         return Image.open(io.BytesIO(fixed["bytes"]))
 
     def test_puts_the_orientation_into_the_pixels(self):
@@ -183,7 +190,27 @@ class TestRepair:
         assert self.check(file_of(picture.convert("CMYK")), "mode CMYK").mode == "RGB"
         assert self.check(file_of(picture.quantize(32), "PNG"), "palette").format == "PNG"
         deep = Image.fromarray(views(1)[0][..., 0].astype(np.uint16) * 257)
-        self.check(file_of(deep, "PNG"), "16-bit grey")
+        assert self.check(file_of(deep, "PNG"), "16-bit grey to grey").mode == "L"
+        assert self.check(file_of(picture.convert("1"), "PNG"), "black and white to grey").mode == "L"
+        assert self.check(file_of(picture.convert("L").convert("F"), "TIFF"), "to grey").mode == "L"
+
+    def test_of_deep_grey_say_how_many_bits_it_fills(self):
+        deep = Image.fromarray(views(1)[0][..., 0].astype(np.uint16) * 16)
+        fixed = self.check(file_of(deep, "PNG"), "16-bit grey that fills 12 bits to grey")
+        assert np.abs(np.asarray(fixed) - views(1)[0][..., 0].astype(int)).max() <= 1
+
+    def test_keep_what_is_transparent_or_say_that_they_do_not(self):
+        pixels = np.dstack([views(1)[0], np.arange(64 * 64).reshape(64, 64) // 16]).astype(np.uint8)[:40]
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        body = file_of(Image.fromarray(pixels), "PNG", exif=exif.tobytes())
+        turned = self.check(body, "EXIF orientation 6")
+        assert np.array_equal(np.asarray(turned), np.rot90(pixels, 3))
+        for mode in ("LA", "PA"):
+            picture = Image.fromarray(pixels).convert(mode) if mode == "LA" else (
+                Image.fromarray(pixels[..., :3]).quantize(16))
+            options = {"transparency": 0} if mode == "PA" else {}
+            self.check(file_of(picture, "PNG", **options), "to RGB, transparent parts on white")
 
     def test_strips_the_position_only_when_asked(self):
         exif = Image.Exif()
