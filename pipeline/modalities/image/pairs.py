@@ -16,6 +16,7 @@ from pipeline.modalities.image.tints import alike, tints
 _READING = 0.005  # disagreement that rounding alone may make
 _HALVES_AT = 4.0  # disagreement, in units of the picture's own, at which the similarity is a half
 _HOPEFUL = 0.5  # agreement below which two pictures are no copies, however badly their own copies agree
+_MOST = 0.999  # of pictures whose thumbnails or colours differ; 1 is for equal ones
 _PART = 512  # pairs that a thread takes at once
 
 
@@ -90,7 +91,7 @@ def _similar(
     hopeful = agree > _HOPEFUL
     left, right, mirrored, agree = left[hopeful], right[hopeful], mirrored[hopeful], agree[hopeful]
     apart = (1 - agree) / (1 - np.minimum(limit[left], limit[right]) + _READING)
-    similarity = np.clip(1 / (1 + np.maximum(apart, 0) / _HALVES_AT), 0.0, 1.0)
+    similarity = np.clip(1 / (1 + np.maximum(apart, 0) / _HALVES_AT), 0.0, _MOST)
     enough = similarity >= floor
     return rows[left[enough]], rows[right[enough]], mirrored[enough], similarity[enough]
 
