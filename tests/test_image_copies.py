@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from image_data import file_of, make_image, pixels_of, table, turned_by_exif, views
 from PIL import Image
 
-from pipeline.hashing import image_cell
+from pipeline.dataset import Dataset, Roles
+from pipeline.hashing import IMAGE, image_cell
 from pipeline.modalities import modality
 from pipeline.modalities.image.options import ImageAugment
 from pipeline.modalities.image.perturb import perturb_cells
@@ -104,6 +106,21 @@ class TestCopies:
         assert commented != plain
         one, two, three = IMAGES.identity(table(plain, commented, turned))
         assert one == two != three
+
+    @pytest.mark.parametrize("turn", range(3))
+    def test_keep_the_largest_and_of_equal_sizes_the_least_compressed(self, turn):
+        big, other = (Image.fromarray(view) for view in views(2, 128))
+        best = file_of(big, quality=95)
+        small = [file_of(big.resize((64, 64), Image.Resampling.BICUBIC), "PNG")] * 2
+        files = [best, file_of(big, quality=50), *small, file_of(other)]
+        files = files[turn:] + files[:turn]
+        data = Dataset.of(
+            pa.table({"row_id": list("abcde"), "image": pa.array([image_cell(f) for f in files], IMAGE)}),
+            Roles(content=("image",)), "image")
+        found = Duplicates().find(data, Signals(data, Engine())).rows()
+        kept = {files["abcde".index(i)] for i in set("abcde") - {r["row_id"] for r in found}}
+        assert kept == {best, file_of(other)} and len(found) == 3
+        assert {files["abcde".index(r["related"][0])] for r in found} == {best}
 
     def test_the_stage_names_each_copy(self):
         data = make_image()

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.abilities import Clash, FindsClashes
+from pipeline.abilities import Clash, FindsClashes, RanksCopies
 from pipeline.contamination import contaminated
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
@@ -27,7 +27,8 @@ class Duplicates(Stage, frozen=True):
 
     Two rows are exact copies when their modality's identity is the same, near copies when their similarity
     (text: Jaccard, of word 3-grams) is at least `threshold`, by default the modality's `near_copy`. In order
-    of row id a row is kept unless it copies a kept one, so every dropped row names a kept twin. A train row
+    of merit where the modality knows one (pictures: pixels), then of row id, a row is kept unless it copies a
+    kept one, so every dropped row names a kept twin. A train row
     that copies a held-out row is a leak and goes. score(i) = 1 - similarity to its most similar twin.
     Where the modality knows what a row asks and answers (instruction pairs), train rows that ask the same and
     answer otherwise are flagged as a contradiction. With a `benchmark`, train rows that hold one of its rows
@@ -72,7 +73,7 @@ class Duplicates(Stage, frozen=True):
         held = self._contaminated(data, signals.modality, threshold)
         edits += held
         leaked = {e.row_id for e in edits if e.action == "drop"}
-        order = np.flatnonzero(data.is_train)
+        order = _order(data, signals.modality, twins)
         edits += self._copies(data, identity, labels, twins, order, leaked)
         exact, near = _scores(identity, twins.near, data.n_rows)
         scores = [("exact_duplicate", data.ids, exact), ("near_duplicate", data.ids, near)]
@@ -124,9 +125,6 @@ class Duplicates(Stage, frozen=True):
             if data.ids[i] in gone:
                 continue
             near = {j: s for j, s in twins.of(i).items() if data.is_train[j] and data.ids[j] not in gone}
-            if not near:
-                kept[i] = [i]
-                continue
             links = {int(twins.head[j]): s for j, s in sorted(near.items(), key=lambda at: at[1])}
             links[int(twins.head[i])] = 1.0
             copied = {j: s for head, s in links.items() for j in kept.get(head, ())}
@@ -166,6 +164,15 @@ class Duplicates(Stage, frozen=True):
             f"labelled {labels[best]}",
             related=[data.ids[j] for j in sorted(rivals)][:5],
         )
+
+
+def _order(data: Dataset, kind: Modality, twins: Twins) -> np.ndarray:
+    """Return the train rows that have a twin, best first."""
+    rows = np.array(sorted(i for i in twins.near if data.is_train[i]), np.int64)
+    if not isinstance(kind, RanksCopies):
+        return rows
+    merit = kind.merit(data.content, rows)  # (m, k)
+    return rows[np.lexsort((rows, *(-merit).T[::-1]))]
 
 
 def _held_out_copies(data: Dataset, identity: np.ndarray) -> Iterator[Edit]:
