@@ -233,6 +233,12 @@ def test_shows_a_picture_in_words_and_as_a_thumbnail():
     assert "unreadable" in IMAGES.show({"image": image_cell(b"no picture")})
 
 
+def test_the_modality_stands_without_the_one_of_text():
+    code = ("import sys; from pipeline.modalities.image import encoder, intake, pairs, search; "
+            "print([m for m in sys.modules if m.startswith('pipeline.modalities.text')])")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
 def test_importing_the_modality_loads_nothing_heavy():
     code = ("import sys; from pipeline.modalities import modality; modality('image'); "
             "heavy = ('torch', 'cv2', 'PIL', 'albumentations', 'transformers'); "

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pyarrow as pa
 
+from pipeline.cpu import physical_cores
 from pipeline.modalities import Pairs
 from pipeline.modalities.image.cells import digests, in_threads
 from pipeline.modalities.image.hashes import hashes, planes
@@ -109,7 +110,6 @@ def _agreement(
 ) -> np.ndarray:
     """Return `align.agreement` of all pairs, on every core; a and b hold the planes of either side."""
     from pipeline.modalities.image.align import agreement
-    from pipeline.modalities.text.encoder import physical_cores
 
     parts = [slice(start, start + _PART) for start in range(0, len(left), _PART)]
     with ThreadPoolExecutor(physical_cores()) as pool:
