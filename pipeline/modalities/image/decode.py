@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import warnings
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.modalities.image.pillow import FORMATS, MOST_PIXELS, pillow
 from pipeline.modalities.image.pixels import opencv, shrunk
-from pipeline.stage import Missing
 
 _JPEG = ("JPEG", "MPO")
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # nothing else is tried on a file
-MOST_PIXELS = 64_000_000
 _DEPTHS = (8, 10, 12, 14, 16)  # bits
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError)  # of pixels that end early
 _ORIENTATION = 0x0112  # EXIF tag
@@ -41,7 +37,7 @@ def decode(body: bytes, least_px: int | None = None) -> np.ndarray:
     so before: libjpeg then leaves out most of the work.
 
     Raises `Unreadable` for anything that is no picture of a known format, is cut short or has more than
-    64 million pixels; `Missing` without pillow.
+    50 million pixels; `Missing` without pillow.
     """
     picture = opened(body)
     pixels = _pixels(picture, None, least_px)
@@ -103,7 +99,7 @@ def _pixels(picture: Any, mode: str | None, least_px: int | None) -> np.ndarray:
 
 def opened(body: bytes) -> Any:
     """Return the PIL image behind some bytes, header read, pixels not. Raises `Unreadable`."""
-    Image = _pillow()
+    Image = pillow()
     if not body:
         raise Unreadable("the file is empty")
     try:
@@ -117,18 +113,6 @@ def opened(body: bytes) -> Any:
     if picture.width * picture.height > MOST_PIXELS:
         raise Unreadable(f"{picture.width} x {picture.height} px, more than {MOST_PIXELS // 10**6} million")
     return picture
-
-
-@cache
-def _pillow() -> Any:
-    """Return `PIL.Image` with the readers of our formats, each of which is imported on its own."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise Missing('pictures need pillow: pip install "assay[image]"') from None
-    for reader in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP"):
-        importlib.import_module(f"PIL.{reader}ImagePlugin")
-    return Image
 
 
 def size_px(body: bytes) -> tuple[int, int]:
