@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from pipeline.dataset import Dataset, Roles
+from pipeline.run import step_key
 from pipeline.signals.engine import Engine, Signals
 from pipeline.stages.duplicates import Duplicates
 
@@ -44,3 +45,8 @@ def test_of_copies_with_different_labels_one_with_most_votes_is_left():
     assert {i for i, said in edits.items() if any(action == "drop" for _, action in said)} == {"r0", "r2"}
     assert not any(action == "drop" for said in found(texts(*rows[:2]), conflicting="drop").values()
                    for _, action in said)  # fmt: skip
+
+
+def test_an_edit_of_how_twins_are_told_serves_no_old_result():
+    key = step_key(texts((LONG, "a", "train")), Duplicates(), Engine())
+    assert "pipeline.twins" in key.parts["code"]
