@@ -77,6 +77,18 @@ class ChecksRows(Protocol):
 
 
 @runtime_checkable
+class RanksCopies(Protocol):
+    """What a modality offers whose copies hold more or less of the same thing."""
+
+    def merit(self, content: pa.Table, rows: np.ndarray) -> np.ndarray:
+        """(m, k) int64 for the rows at m positions, for `duplicates`: of copies the row that is more is kept.
+
+        The first column decides, then the second and so on; what a row gets is a function of that row alone.
+        """
+        ...
+
+
+@runtime_checkable
 class FindsClashes(Protocol):
     """What a modality offers whose rows ask something and answer it."""
 

@@ -138,7 +138,7 @@ def step_key(data: Dataset, stage: Stage, engine: Engine, vetoes: Vetoes = NO_VE
     signals = engine.signals(data)
     kind = modality(data.modality)
     code = (type(stage).__module__, *code_of(kind), "pipeline.slices", "pipeline.review",
-            "pipeline.contamination")  # fmt: skip
+            "pipeline.contamination", "pipeline.twins")  # fmt: skip
     return Key(stage.name, {
         "settings": stage.key_settings, "data": data.fingerprint, "vetoes": vetoes.digest,
         "signals": {name: signals.parts(name) for name in stage.signals_for(kind)}, "code": code_parts(*code),

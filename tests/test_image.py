@@ -6,16 +6,17 @@ import hashlib
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from image_data import file_of, make_image, pixels_of, table, turned_by_exif, views
+from image_data import file_of, make_image, table, turned_by_exif, views
 from PIL import Image, ImageFilter
 
 from pipeline.hashing import image_cell
 from pipeline.modalities import modality
-from pipeline.modalities.image.decode import Unreadable, decode, look
+from pipeline.modalities.image.decode import Unreadable, decode, look, size_px
 from pipeline.modalities.image.options import ImageClean, ImageQuality
 from pipeline.modalities.image.pixels import shrunk
 from pipeline.modalities.image.repair import repair
@@ -39,6 +40,13 @@ class TestDecoding:
         ramp = np.linspace(0, 65_535, 64).astype(np.uint16).reshape(8, 8)
         out = decode(file_of(Image.fromarray(ramp), "PNG"))
         assert out[0, 0, 0] == 0 and out[-1, -1, 0] == 255 and abs(int(out[4, 0, 0]) - 32 * 255 / 63) <= 1
+
+    @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+    def test_scales_deep_pixels_by_the_bits_that_they_fill(self, bits):
+        ramp = np.linspace(0, 2**bits - 1 - 2**bits // 64, 256).round().astype(np.uint16).reshape(16, 16)
+        for picture in (Image.fromarray(ramp), Image.fromarray(ramp.astype(np.float32))):
+            out = decode(file_of(picture, "TIFF"))[..., 0]
+            assert np.abs(out - ramp * (255 / (2**bits - 1))).max() <= 0.5
 
     def test_lays_transparent_pixels_on_white(self):
         clear = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
@@ -67,6 +75,16 @@ class TestDecoding:
         body = file_of(Image.new("1", (9_000, 9_000)), "PNG")
         with pytest.raises(Unreadable, match="million"):
             decode(body)
+
+    @pytest.mark.parametrize(("side", "fits"), [(7_070, True), (7_080, False)])
+    def test_reads_the_pictures_that_come_in_and_no_others(self, side, fits):
+        body = file_of(Image.new("1", (side, side)), "PNG")
+        assert (not IMAGES.intake(table(body), ("image",)).unreadable) == fits
+        if fits:
+            assert size_px(body) == (side, side)
+        else:
+            with pytest.raises(Unreadable, match="50 million"):
+                size_px(body)
 
     def test_reads_a_jpeg_smaller_where_less_will_do(self):
         body = file_of(views(1, 512)[0])
@@ -172,7 +190,7 @@ class TestRepair:
         assert any(reason in r for r in reasons), reasons
         assert fixed["sha256"] == hashlib.sha256(fixed["bytes"]).hexdigest()
         assert repair(fixed, options) == (fixed, [])  # once is enough
-        assert np.abs(pixels_of(fixed["bytes"]).astype(int) - decode(body)).mean() < 4
+        assert np.abs(decode(fixed["bytes"]).astype(int) - decode(body)).mean() < 4
         return Image.open(io.BytesIO(fixed["bytes"]))
 
     def test_puts_the_orientation_into_the_pixels(self):
@@ -183,7 +201,27 @@ class TestRepair:
         assert self.check(file_of(picture.convert("CMYK")), "mode CMYK").mode == "RGB"
         assert self.check(file_of(picture.quantize(32), "PNG"), "palette").format == "PNG"
         deep = Image.fromarray(views(1)[0][..., 0].astype(np.uint16) * 257)
-        self.check(file_of(deep, "PNG"), "16-bit grey")
+        assert self.check(file_of(deep, "PNG"), "16-bit grey to grey").mode == "L"
+        assert self.check(file_of(picture.convert("1"), "PNG"), "black and white to grey").mode == "L"
+        assert self.check(file_of(picture.convert("L").convert("F"), "TIFF"), "to grey").mode == "L"
+
+    def test_of_deep_grey_say_how_many_bits_it_fills(self):
+        deep = Image.fromarray(views(1)[0][..., 0].astype(np.uint16) * 16)
+        fixed = self.check(file_of(deep, "PNG"), "16-bit grey that fills 12 bits to grey")
+        assert np.abs(np.asarray(fixed) - views(1)[0][..., 0].astype(int)).max() <= 1
+
+    def test_keep_what_is_transparent_or_say_that_they_do_not(self):
+        pixels = np.dstack([views(1)[0], np.arange(64 * 64).reshape(64, 64) // 16]).astype(np.uint8)[:40]
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        body = file_of(Image.fromarray(pixels), "PNG", exif=exif.tobytes())
+        turned = self.check(body, "EXIF orientation 6")
+        assert np.array_equal(np.asarray(turned), np.rot90(pixels, 3))
+        for mode in ("LA", "PA"):
+            picture = Image.fromarray(pixels).convert(mode) if mode == "LA" else (
+                Image.fromarray(pixels[..., :3]).quantize(16))
+            options = {"transparency": 0} if mode == "PA" else {}
+            self.check(file_of(picture, "PNG", **options), "to RGB, transparent parts on white")
 
     def test_strips_the_position_only_when_asked(self):
         exif = Image.Exif()
@@ -204,6 +242,12 @@ def test_shows_a_picture_in_words_and_as_a_thumbnail():
     assert small.size == (64, 32) and small.format == "JPEG"
     assert IMAGES.show({"image": None}) == "no picture" and IMAGES.picture({"image": None}, 64) is None
     assert "unreadable" in IMAGES.show({"image": image_cell(b"no picture")})
+
+
+def test_the_modality_takes_nothing_of_text_but_how_models_are_found():
+    folder = Path(decode.__code__.co_filename).parent
+    users = [f.name for f in folder.glob("*.py") if "modalities.text" in f.read_text("utf-8")]
+    assert users == ["networks.py"] and len(list(folder.glob("*.py"))) > 20
 
 
 def test_importing_the_modality_loads_nothing_heavy():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from image_data import file_of, make_image, pixels_of, table, turned_by_exif, views
 from PIL import Image
 
-from pipeline.hashing import image_cell
+from pipeline.dataset import Dataset, Roles
+from pipeline.hashing import IMAGE, image_cell
 from pipeline.modalities import modality
 from pipeline.modalities.image.options import ImageAugment
 from pipeline.modalities.image.perturb import perturb_cells
@@ -46,6 +48,43 @@ class TestCopies:
         assert all(origin[i] == origin[j] for i, j in found)
         assert pairs.similarity.min() >= 0.4 and pairs.similarity.max() <= 1
 
+    def coloured(self, view: np.ndarray, *order: int) -> bytes:
+        """A vivid picture whose luma is that of the view and whose colours come in this order."""
+        grey = view.mean(axis=2) * 0.4 + 80
+        tint = np.array([80.0, -40.0, 0.0])[list(order)]
+        tint -= tint @ [0.299, 0.587, 0.114]
+        return file_of((grey[..., None] + tint).clip(0, 255).astype(np.uint8), "PNG")
+
+    def near(self, *files: bytes) -> set[tuple[int, int]]:
+        pairs = IMAGES.pairs(table(*files), 0.4, None)
+        near = pairs.similarity >= IMAGES.near_copy
+        return set(zip(pairs.left[near].tolist(), pairs.right[near].tolist(), strict=True))
+
+    def test_of_other_colours_are_other_pictures(self):
+        for view in views(6, 96):
+            red, green = self.coloured(view, 0, 1, 2), self.coloured(view, 1, 0, 2)
+            assert self.near(red, green) == set()
+            faint = file_of(Image.fromarray(pixels_of(red)).convert("L"))
+            assert self.near(red, faint) == {(0, 1)} == self.near(green, faint)
+            again = file_of(pixels_of(green)[:, ::-1])
+            assert self.near(red, green, again) == {(1, 2)}
+
+    def test_with_a_thing_of_another_colour_are_other_pictures_and_in_another_light_the_same(self):
+        view = (views(3, 96)[2].mean(axis=2, keepdims=True) * 0.4 + 90).repeat(3, axis=2)
+        red, green = view.copy(), view.copy()
+        red[30:60, 30:60] += np.array([70, -35, -3])
+        green[30:60, 30:60] += np.array([-45, 25, -3])
+        warm = red * np.array([1.08, 1.0, 0.93])
+        assert self.near(*(file_of(p.clip(0, 255).astype(np.uint8), "PNG") for p in (red, green, warm))) == {
+            (0, 2)}
+
+    def test_of_equal_grey_thumbnails_are_told_apart_by_their_colours(self):
+        view = np.repeat(np.repeat(views(1, 16)[0][..., 1], 4, 0), 4, 1) // 2 + 40
+        red, blue = (np.stack([view + r, view, view + b], -1) for r, b in ((80, 0), (0, 80 * 299 // 114)))
+        files = [file_of(np.minimum(p, 255).astype(np.uint8), "PNG") for p in (red, blue)]
+        files.append(file_of(Image.open(io.BytesIO(files[0])), "BMP"))
+        assert self.near(*files) == {(0, 2)}
+
     def test_blank_and_missing_pictures_pair_with_nothing(self):
         blank = file_of(np.full((50, 50, 3), 9, np.uint8))
         assert len(IMAGES.pairs(table(blank, blank, None, None), 0.4, None).left) == 0
@@ -67,6 +106,21 @@ class TestCopies:
         assert commented != plain
         one, two, three = IMAGES.identity(table(plain, commented, turned))
         assert one == two != three
+
+    @pytest.mark.parametrize("turn", range(3))
+    def test_keep_the_largest_and_of_equal_sizes_the_least_compressed(self, turn):
+        big, other = (Image.fromarray(view) for view in views(2, 128))
+        best = file_of(big, quality=95)
+        small = [file_of(big.resize((64, 64), Image.Resampling.BICUBIC), "PNG")] * 2
+        files = [best, file_of(big, quality=50), *small, file_of(other)]
+        files = files[turn:] + files[:turn]
+        data = Dataset.of(
+            pa.table({"row_id": list("abcde"), "image": pa.array([image_cell(f) for f in files], IMAGE)}),
+            Roles(content=("image",)), "image")
+        found = Duplicates().find(data, Signals(data, Engine())).rows()
+        kept = {files["abcde".index(i)] for i in set("abcde") - {r["row_id"] for r in found}}
+        assert kept == {best, file_of(other)} and len(found) == 3
+        assert {files["abcde".index(r["related"][0])] for r in found} == {best}
 
     def test_the_stage_names_each_copy(self):
         data = make_image()

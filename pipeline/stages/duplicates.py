@@ -10,15 +10,16 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.abilities import Clash, FindsClashes
+from pipeline.abilities import Clash, FindsClashes, RanksCopies
 from pipeline.contamination import contaminated
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.labels import as_named
-from pipeline.modalities import Modality, Pairs
+from pipeline.modalities import Modality
 from pipeline.named_files import NamedFile
 from pipeline.signals.engine import Signals
 from pipeline.stage import Stage
+from pipeline.twins import Twins
 
 
 class Duplicates(Stage, frozen=True):
@@ -26,7 +27,8 @@ class Duplicates(Stage, frozen=True):
 
     Two rows are exact copies when their modality's identity is the same, near copies when their similarity
     (text: Jaccard, of word 3-grams) is at least `threshold`, by default the modality's `near_copy`. In order
-    of row id a row is kept unless it copies a kept one, so every dropped row names a kept twin. A train row
+    of merit where the modality knows one (pictures: pixels), then of row id, a row is kept unless it copies a
+    kept one, so every dropped row names a kept twin. A train row
     that copies a held-out row is a leak and goes. score(i) = 1 - similarity to its most similar twin.
     Where the modality knows what a row asks and answers (instruction pairs), train rows that ask the same and
     answer otherwise are flagged as a contradiction. With a `benchmark`, train rows that hold one of its rows
@@ -66,13 +68,14 @@ class Duplicates(Stage, frozen=True):
         identity = signals.modality.identity(data.content)
         labels = np.array([as_named(label) for label in data.labels], dtype=object)
         threshold = signals.modality.near_copy if self.threshold is None else self.threshold
-        twins = _twins(identity, data.is_train, signals["pairs"], threshold)
+        twins = Twins(identity, data.is_train, signals["pairs"], threshold)
         edits = [*self._leaks(data, identity, twins), *_held_out_copies(data, identity)]
         held = self._contaminated(data, signals.modality, threshold)
         edits += held
         leaked = {e.row_id for e in edits if e.action == "drop"}
-        edits += self._copies(data, identity, labels, twins, leaked)
-        exact, near = _scores(identity, twins, data.n_rows)
+        order = _order(data, signals.modality, twins)
+        edits += self._copies(data, identity, labels, twins, order, leaked)
+        exact, near = _scores(identity, twins.near, data.n_rows)
         scores = [("exact_duplicate", data.ids, exact), ("near_duplicate", data.ids, near)]
         if self.benchmark:
             scores.append(("contaminated", data.ids, _lowest(data, held)))
@@ -93,11 +96,9 @@ class Duplicates(Stage, frozen=True):
             for m in found
         ]
 
-    def _leaks(
-        self, data: Dataset, identity: np.ndarray, twins: dict[int, dict[int, float]]
-    ) -> Iterator[Edit]:
+    def _leaks(self, data: Dataset, identity: np.ndarray, twins: Twins) -> Iterator[Edit]:
         for i in map(int, np.flatnonzero(data.is_train)):
-            held_out = {j: s for j, s in twins.get(i, {}).items() if not data.is_train[j]}
+            held_out = {j: s for j, s in twins.of(i).items() if not data.is_train[j]}
             if held_out:
                 j = max(held_out, key=lambda j: (held_out[j], -j))
                 yield Edit(
@@ -114,23 +115,27 @@ class Duplicates(Stage, frozen=True):
         data: Dataset,
         identity: np.ndarray,
         labels: np.ndarray,
-        twins: dict[int, dict[int, float]],
+        twins: Twins,
+        order: np.ndarray,
         gone: set[str | None],
     ) -> Iterator[Edit]:
-        """Walk the train rows in order of id; a row that copies a kept one is a copy of it."""
-        kept: set[int] = set()
-        for i in map(int, np.flatnonzero(data.is_train)):
+        """Walk the train rows in order; a row that copies a kept one, or one equal to it, is a copy of it."""
+        kept: dict[int, list[int]] = {}  # of each head, the rows that equal it and are kept
+        for i in map(int, order):
             if data.ids[i] in gone:
                 continue
-            near = {j: s for j, s in twins.get(i, {}).items() if data.is_train[j] and data.ids[j] not in gone}
-            before = {j: s for j, s in near.items() if j in kept}
+            near = {j: s for j, s in twins.of(i).items() if data.is_train[j] and data.ids[j] not in gone}
+            links = {int(twins.head[j]): s for j, s in sorted(near.items(), key=lambda at: at[1])}
+            links[int(twins.head[i])] = 1.0
+            copied = {j: s for head, s in links.items() for j in kept.get(head, ())}
+            before = {j: s for j, s in copied.items() if labels[j] == labels[i]}
             rivals = {j: s for j, s in near.items() if labels[j] != labels[i]}
             if rivals:
-                yield from self._conflict(data, labels, i, near, rivals)
-                if self.conflicting == "flag":
-                    kept.add(i)
+                edit = self._conflict(data, labels, i, near, rivals)
+                yield edit
+                if edit.action == "drop":
                     continue
-            if before:
+            if before and not (rivals and self.conflicting == "flag"):
                 j = max(before, key=lambda j: (before[j], -j))
                 same = identity[i] == identity[j]
                 yield Edit(
@@ -142,15 +147,15 @@ class Duplicates(Stage, frozen=True):
                     related=[data.ids[j]],
                 )
             else:
-                kept.add(i)
+                kept.setdefault(int(twins.head[i]), []).append(i)
 
     def _conflict(
         self, data: Dataset, labels: np.ndarray, i: int, near: dict[int, float], rivals: dict[int, float]
-    ) -> Iterator[Edit]:
+    ) -> Edit:
         votes = Counter(labels[j] for j in (i, *near))
         outvoted = votes[labels[i]] < max(votes.values())
         best = max(rivals, key=lambda j: (rivals[j], -j))
-        yield Edit(
+        return Edit(
             data.ids[i],
             "conflicting_labels",
             votes[labels[i]] / sum(votes.values()) if outvoted else 0.5,
@@ -161,33 +166,13 @@ class Duplicates(Stage, frozen=True):
         )
 
 
-def _twins(
-    identity: np.ndarray, is_train: np.ndarray, pairs: Pairs, threshold: float
-) -> dict[int, dict[int, float]]:
-    """Return for each row its copies and how similar they are (1 for exact copies)."""
-    twins: dict[int, dict[int, float]] = {}
-    enough = pairs.similarity >= threshold
-    for i, j, s in zip(
-        pairs.left[enough].tolist(),
-        pairs.right[enough].tolist(),
-        pairs.similarity[enough].tolist(),
-        strict=True,
-    ):
-        twins.setdefault(i, {})[j] = s
-        twins.setdefault(j, {})[i] = s
-    groups: dict[str, list[int]] = {}
-    for i, key in enumerate(identity):
-        if key:
-            groups.setdefault(key, []).append(i)
-    for members in groups.values():
-        # enough to name a twin in every split, and the row that is kept, without n^2 links
-        hubs = [i for i in members if not is_train[i]][:5] + [i for i in members if is_train[i]][:5]
-        for i in members:
-            for j in hubs:
-                if i != j:
-                    twins.setdefault(i, {})[j] = 1.0
-                    twins.setdefault(j, {})[i] = 1.0
-    return twins
+def _order(data: Dataset, kind: Modality, twins: Twins) -> np.ndarray:
+    """Return the train rows that have a twin, best first."""
+    rows = np.array(sorted(i for i in twins.near if data.is_train[i]), np.int64)
+    if not isinstance(kind, RanksCopies):
+        return rows
+    merit = kind.merit(data.content, rows)  # (m, k)
+    return rows[np.lexsort((rows, *(-merit).T[::-1]))]
 
 
 def _held_out_copies(data: Dataset, identity: np.ndarray) -> Iterator[Edit]:

@@ -61,6 +61,12 @@ class Image:
 
         return picture_pairs(content, floor, is_train)
 
+    def merit(self, content: pa.Table, rows: np.ndarray) -> np.ndarray:
+        """(m, 2) int64: pixels and bytes of each picture; see `merit.merit`."""
+        from pipeline.modalities.image.merit import merit
+
+        return merit(content, rows)
+
     def embed(self, content: pa.Table, state: Mapping[str, Any], options: Mapping[str, Any]) -> np.ndarray:
         """(n, d) float32 unit vectors; see `encoder.encode`."""
         from pipeline.modalities.image.encoder import encode

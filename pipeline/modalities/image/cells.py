@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.cpu import physical_cores
 from pipeline.hashing import IMAGE
 
 T = TypeVar("T")
@@ -44,7 +45,6 @@ def digests(content: pa.Table) -> list[str]:
 
 def in_threads(function: Callable[[Any], T], items: Sequence[Any], what: str | None = None) -> list[T]:
     """Apply a function that spends its time in C without the interpreter's lock, in order."""
-    from pipeline.modalities.text.encoder import physical_cores
     from pipeline.progress import advance
 
     parts = [items[start : start + _PART] for start in range(0, len(items), _PART)]

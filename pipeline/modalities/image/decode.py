@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import warnings
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.modalities.image.pillow import FORMATS, MOST_PIXELS, pillow
 from pipeline.modalities.image.pixels import opencv, shrunk
-from pipeline.stage import Missing
 
 _JPEG = ("JPEG", "MPO")
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # nothing else is tried on a file
-MOST_PIXELS = 64_000_000
+_DEPTHS = (8, 10, 12, 14, 16)  # bits
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError)  # of pixels that end early
 _ORIENTATION = 0x0112  # EXIF tag
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
@@ -39,11 +37,20 @@ def decode(body: bytes, least_px: int | None = None) -> np.ndarray:
     so before: libjpeg then leaves out most of the work.
 
     Raises `Unreadable` for anything that is no picture of a known format, is cut short or has more than
-    64 million pixels; `Missing` without pillow.
+    50 million pixels; `Missing` without pillow.
     """
     picture = opened(body)
     pixels = _pixels(picture, None, least_px)
     return turned(pixels, orientation(picture))
+
+
+def layers(body: bytes) -> np.ndarray:
+    """Return (height, width, 4) uint8 RGBA, turned as EXIF says, of the first frame. Raises as `decode`."""
+    picture = opened(body)
+    try:
+        return turned(np.asarray(picture.convert("RGBA")), orientation(picture))
+    except _BROKEN as error:
+        raise Unreadable(_one_line(error)) from None
 
 
 def look(body: bytes, most_px: int, colour: bool) -> Look:
@@ -86,13 +93,13 @@ def _pixels(picture: Any, mode: str | None, least_px: int | None) -> np.ndarray:
         if least_px is not None and picture.format in _JPEG:
             picture.draft(mode, (least_px, least_px))
         return np.asarray(picture if picture.mode == mode else rgb(picture))
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError) as error:
+    except _BROKEN as error:
         raise Unreadable(_one_line(error)) from None
 
 
 def opened(body: bytes) -> Any:
     """Return the PIL image behind some bytes, header read, pixels not. Raises `Unreadable`."""
-    Image = _pillow()
+    Image = pillow()
     if not body:
         raise Unreadable("the file is empty")
     try:
@@ -106,18 +113,6 @@ def opened(body: bytes) -> Any:
     if picture.width * picture.height > MOST_PIXELS:
         raise Unreadable(f"{picture.width} x {picture.height} px, more than {MOST_PIXELS // 10**6} million")
     return picture
-
-
-@cache
-def _pillow() -> Any:
-    """Return `PIL.Image` with the readers of our formats, each of which is imported on its own."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise Missing('pictures need pillow: pip install "assay[image]"') from None
-    for reader in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP"):
-        importlib.import_module(f"PIL.{reader}ImagePlugin")
-    return Image
 
 
 def size_px(body: bytes) -> tuple[int, int]:
@@ -146,7 +141,7 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def rgb(picture: Any) -> Any:
-    """Return a PIL image of any mode as 8-bit RGB: 16 bits scaled, transparency laid on white."""
+    """Return a PIL image of any mode as 8-bit RGB: more bits scaled (`depth_bits`), transparency on white."""
     from PIL import Image
 
     mode = picture.mode
@@ -161,17 +156,31 @@ def rgb(picture: Any) -> Any:
     return picture.convert("RGB")
 
 
-def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """Scale to 0..255: 16-bit numbers by 1 / 257, fractions by 255, larger ones by their maximum."""
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    top = float(numbers.max(initial=0.0))
+def depth_bits(picture: Any) -> int | None:
+    """Return how many bits the numbers of a deep PIL image have, None for fractions and larger numbers.
+
+    That is the first of 8, 10, 12, 14 and 16 bits that its largest number fits in: cameras and scanners write
+    10 to 14 bits into files of 16. Raises `Unreadable`.
+    """
+    try:
+        white = _white(np.asarray(picture))
+    except _BROKEN as error:
+        raise Unreadable(_one_line(error)) from None
+    return next((n for n in _DEPTHS if white == 2**n - 1), None)
+
+
+def _white(values: np.ndarray) -> float:
+    """Return the number that is white: 1 of fractions, else 2^bits - 1; the maximum beyond 16 bits."""
+    top = float(np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0).max(initial=0.0))
     if values.dtype.kind == "f" and top <= 1:
-        full = 1.0
-    elif values.dtype.itemsize == 2 or 255 < top <= 65_535:
-        full = 65_535.0
-    else:
-        full = max(top, 255.0)
-    return np.clip(np.rint(numbers * (255.0 / full)), 0, 255).astype(np.uint8)
+        return 1.0
+    return next((2.0**n - 1 for n in _DEPTHS if top <= 2**n - 1), top)
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """Scale to 0..255, so that white becomes 255."""
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    return np.clip(np.rint(numbers * (255.0 / _white(values))), 0, 255).astype(np.uint8)
 
 
 def _one_line(error: BaseException) -> str:

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.cpu import fixed_threads, multiplies_bf16, physical_cores
 from pipeline.modalities.image import networks
 from pipeline.modalities.image.cells import bodies, in_threads
 from pipeline.modalities.image.decode import Unreadable, decode
-from pipeline.modalities.text.encoder import fixed_threads, multiplies_bf16, physical_cores
 from pipeline.progress import advance
 
 _BATCH = 32  # pictures a batch, always that many: the last is filled with grey ones

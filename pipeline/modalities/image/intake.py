@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -18,13 +16,11 @@ import pyarrow.compute as pc
 from pipeline.hashing import IMAGE
 from pipeline.modalities import Intake
 from pipeline.modalities.image.columns import KINDS, kind_of
+from pipeline.modalities.image.pillow import FORMATS, MOST_PIXELS, pillow
 from pipeline.progress import advance
-from pipeline.stage import Missing
 
-MOST_PIXELS = 50_000_000  # a picture with more is refused before it is decoded; 200 MB in memory as RGBA
 MOST_SCANS = 100  # of a progressive JPEG; each costs a pass over all pixels, cameras and tools write about 10
 _PART = 64  # pictures a thread takes at once
-_PLUGINS = {"JPEG": "Jpeg", "PNG": "Png", "GIF": "Gif", "BMP": "Bmp", "WEBP": "WebP", "TIFF": "Tiff"}
 _OTHERS = ((b"%PDF-", "a PDF"), (b"<svg", "an SVG drawing"), (b"<?xml", "XML"), (b"<!DOCTYPE", "a web page"),
            (b"<html", "a web page"), (b"PK\x03\x04", "a ZIP archive"), (b"{", "JSON text"))  # fmt: skip
 
@@ -70,9 +66,9 @@ def look(body: bytes) -> Seen:
         return Seen(_foreign(body))
     if kind == "JPEG" and (scans := body.count(b"\xff\xda")) > MOST_SCANS:
         return Seen(f"a JPEG of {scans:,} scans; at most {MOST_SCANS} are read")
-    Image = _pillow()
+    Image = pillow()
     try:
-        picture = Image.open(io.BytesIO(body), formats=list(_PLUGINS))
+        picture = Image.open(io.BytesIO(body), formats=FORMATS)
         width, height = picture.size
         if width * height > MOST_PIXELS:
             return Seen(f"{width:,} x {height:,} px; at most {MOST_PIXELS:,} px are read")
@@ -137,7 +133,7 @@ def _look_at_all(cells: pa.Array) -> dict[str, Seen]:
     first = {d: i for i, d in enumerate(pc.struct_field(cells, "sha256").to_pylist()) if d is not None}
     bodies = pc.struct_field(cells, "bytes")
     parts = [list(first.values())[k : k + _PART] for k in range(0, len(first), _PART)]
-    _pillow()
+    pillow()
     seen: list[Seen] = []
     with warnings.catch_warnings(), ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
         warnings.simplefilter("ignore")  # pillow warns of what is refused here
@@ -174,14 +170,3 @@ def _quoted(head: bytes) -> str:
 
 def _buffer(cell: Any) -> Any:
     return cell.as_buffer()
-
-
-@cache
-def _pillow() -> Any:
-    """Return `PIL.Image` with the readers of our formats, so that no thread has to import one."""
-    try:
-        for name in (*_PLUGINS.values(), "Mpo"):  # Mpo: JPEGs of cameras that hold several pictures
-            importlib.import_module(f"PIL.{name}ImagePlugin")
-        return importlib.import_module("PIL.Image")
-    except ImportError:
-        raise Missing('pictures need pillow: pip install "assay[image]"') from None

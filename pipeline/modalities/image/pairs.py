@@ -7,14 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pyarrow as pa
 
+from pipeline.cpu import physical_cores
 from pipeline.modalities import Pairs
-from pipeline.modalities.image.cells import in_threads
+from pipeline.modalities.image.cells import digests, in_threads
 from pipeline.modalities.image.hashes import hashes, planes
 from pipeline.modalities.image.reading import THUMB_PX, Thumbs, thumbs
+from pipeline.modalities.image.tints import alike, tints
 
 _READING = 0.005  # disagreement that rounding alone may make
 _HALVES_AT = 4.0  # disagreement, in units of the picture's own, at which the similarity is a half
 _HOPEFUL = 0.5  # agreement below which two pictures are no copies, however badly their own copies agree
+_MOST = 0.999  # of pictures whose thumbnails or colours differ; 1 is for equal ones
 _PART = 512  # pairs that a thread takes at once
 
 
@@ -25,42 +28,60 @@ def picture_pairs(content: pa.Table, floor: float, is_train: np.ndarray | None) 
     two 32 px thumbnails laid over each other (see `align.agreement`), r0 that of a picture and its own copy
     without a strip of 5 %, the smaller of the two. So what counts as alike depends on how well a copy of this
     very picture would agree. Copies that were resized, re-encoded, mirrored, made 10 % brighter or darker or
-    cropped by up to 5 % of a side are found; copies that were turned, cropped more or written on are not. Of
-    pictures with equal thumbnails only the first is compared.
+    cropped by up to 5 % of a side are found; copies that were turned, cropped more or written on are not.
+    Pictures of other colours are no copies, see `tints.alike`. Of pictures with equal thumbnails only the
+    first is compared.
 
-    Cost: reading, then `search.nearest`; about 3 kB of memory a picture.
+    Cost: reading, then `search.nearest`, then the colours of those that are similar; about 3 kB of memory a
+    picture.
     """
     from pipeline.signals.pairs import spread
 
     found = thumbs(content, "picture hashes")
     train = np.ones(len(found), bool) if is_train is None else np.asarray(is_train, bool)
     codes, seen = hashes(_stacked([t.whole for t in found]))
-    first = _first_equal(found, train)
+    first = _first_equal(content, found, seen, train)
     heads = np.flatnonzero((first == np.arange(len(found))) & seen)
-    one, two, similarity = _similar([found[i] for i in heads], codes[heads], train[heads], floor)
-    return spread(heads[one], heads[two], similarity, first, train, seen)
+    one, two, mirrored, similarity = _similar([found[i] for i in heads], codes[heads], train[heads], floor)
+    one, two = heads[one], heads[two]
+    same = _alike(content, one, two, mirrored)
+    return spread(one[same], two[same], similarity[same], first, train, seen)
 
 
 def _stacked(squares: list[np.ndarray]) -> np.ndarray:
     return np.array(squares, np.uint8).reshape(-1, THUMB_PX, THUMB_PX)
 
 
-def _first_equal(found: list[Thumbs], train: np.ndarray) -> np.ndarray:
-    """(n,) position of the first picture with the same thumbnail, a train picture if there is one."""
-    first: dict[bytes, int] = {}
+def _first_equal(content: pa.Table, found: list[Thumbs], seen: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """(n,) position of the first picture of equal thumbnail and colours, a train picture if any is."""
+    keys, files = [(t.whole.tobytes(), b"") for t in found], digests(content)
+    of_luma: dict[bytes, set[str]] = {}
+    for (luma, _), digest in zip(keys, files, strict=True):
+        of_luma.setdefault(luma, set()).add(digest)
+    shared = np.flatnonzero([s and len(of_luma[k[0]]) > 1 for k, s in zip(keys, seen, strict=True)])
+    for i, tint in zip(shared.tolist(), tints(content, shared), strict=True):
+        keys[i] = (keys[i][0], tint.tobytes())
+    first: dict[tuple[bytes, bytes], int] = {}
     for i in np.lexsort((np.arange(len(train)), ~train)).tolist():
-        first.setdefault(found[i].whole.tobytes(), i)
-    return np.array([first[t.whole.tobytes()] for t in found], np.int64)
+        first.setdefault(keys[i], i)
+    return np.array([first[key] for key in keys], np.int64)
+
+
+def _alike(content: pa.Table, one: np.ndarray, two: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """(m,) bool: which pairs have the colours of copies."""
+    rows, at = np.unique(np.concatenate([one, two]), return_inverse=True)
+    found, at = tints(content, rows), at.reshape(2, -1)
+    return alike(found[at[0]], found[at[1]], mirrored)
 
 
 def _similar(
     found: list[Thumbs], codes: np.ndarray, train: np.ndarray, floor: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return positions of both sides and the similarity of every pair that is similar enough."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return both sides' positions, mirrored or not, and similarity, of every pair similar enough."""
     from pipeline.modalities.image.search import nearest
 
     if len(found) < 2 or not train.any():
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0)
     left, right, mirrored = nearest(codes, train)
     rows, at = np.unique(np.concatenate([left, right]), return_inverse=True)
     left, right = at[: len(left)], at[len(left) :]
@@ -69,11 +90,11 @@ def _similar(
     every = np.arange(len(rows))
     limit = np.maximum(_agreement(every, every, np.zeros(len(rows), bool), own, copies), 0.0)
     hopeful = agree > _HOPEFUL
-    left, right, agree = left[hopeful], right[hopeful], agree[hopeful]
+    left, right, mirrored, agree = left[hopeful], right[hopeful], mirrored[hopeful], agree[hopeful]
     apart = (1 - agree) / (1 - np.minimum(limit[left], limit[right]) + _READING)
-    similarity = np.clip(1 / (1 + np.maximum(apart, 0) / _HALVES_AT), 0.0, 1.0)
+    similarity = np.clip(1 / (1 + np.maximum(apart, 0) / _HALVES_AT), 0.0, _MOST)
     enough = similarity >= floor
-    return rows[left[enough]], rows[right[enough]], similarity[enough]
+    return rows[left[enough]], rows[right[enough]], mirrored[enough], similarity[enough]
 
 
 def _planes(squares: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +110,6 @@ def _agreement(
 ) -> np.ndarray:
     """Return `align.agreement` of all pairs, on every core; a and b hold the planes of either side."""
     from pipeline.modalities.image.align import agreement
-    from pipeline.modalities.text.encoder import physical_cores
 
     parts = [slice(start, start + _PART) for start in range(0, len(left), _PART)]
     with ThreadPoolExecutor(physical_cores()) as pool:

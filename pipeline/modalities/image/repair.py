@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.hashing import image_cell
-from pipeline.modalities.image.decode import Unreadable, decode, opened, orientation
+from pipeline.modalities.image.decode import Unreadable, decode, depth_bits, layers, opened, orientation
 from pipeline.modalities.image.options import ImageClean
 
+_GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _USUAL_MODES = ("RGB", "L", "RGBA")
 _JPEG_QUALITY = 95
 _PRIVATE = {"exif": "EXIF", "xmp": "XMP", "comment": "a comment", "photoshop": "Photoshop data"}
@@ -40,7 +41,9 @@ def _reasons(picture: Any, options: ImageClean) -> list[str]:
     if options.orientation and (turn := orientation(picture)) != 1:
         out.append(f"EXIF orientation {turn} put into the pixels")
     if options.mode and (odd := _odd_mode(picture)):
-        out.append(f"{odd} to {'RGB' if picture.mode != 'L' else 'grey'}")
+        layered = "transparency" in picture.info or picture.mode in ("RGBA", "LA", "La", "PA", "RGBa")
+        white = ", transparent parts on white" if layered else ""
+        out.append(f"{odd} to {'grey' if picture.mode in _GREY_MODES else 'RGB'}{white}")
     if options.strip_metadata and (held := _metadata(picture)):
         out.append(f"{' and '.join(held)} removed")
     return out
@@ -50,9 +53,12 @@ def _odd_mode(picture: Any) -> str:
     """Return what is unusual about how the pixels are stored, "" for nothing."""
     if getattr(picture, "is_animated", False):
         return f"first of {picture.n_frames} frames"
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        bits = depth_bits(picture)
+        held = "fractional grey" if picture.mode == "F" else f"{16 if bits else 32}-bit grey"
+        return f"{held} that fills {bits} bits" if bits not in (None, 16) else held
     if picture.mode not in _USUAL_MODES:
-        return {"P": "palette", "1": "1-bit black and white"}.get(
-            picture.mode, "16-bit grey" if picture.mode.startswith("I") else f"mode {picture.mode}")
+        return {"P": "palette", "1": "1-bit black and white"}.get(picture.mode, f"mode {picture.mode}")
     return "transparent colour" if "transparency" in picture.info else ""
 
 
@@ -70,13 +76,11 @@ def _written(body: bytes, picture: Any, options: ImageClean) -> bytes:
     """Encode the upright pixels; EXIF stays, without its orientation, unless metadata is stripped."""
     from PIL import Image
 
-    pixels = decode(body)
-    alpha = picture.mode == "RGBA" and orientation(picture) == 1  # decode lays alpha on white
-    if alpha:
-        fixed = opened(body).convert("RGBA")
+    if picture.mode == "RGBA" and not _odd_mode(picture):  # decode lays what is transparent on white
+        fixed = Image.fromarray(layers(body))
     else:
-        fixed = Image.fromarray(pixels)
-        fixed = fixed.convert("L") if picture.mode == "L" else fixed
+        fixed = Image.fromarray(decode(body))
+        fixed = fixed.convert("L") if picture.mode in _GREY_MODES else fixed
     kept: dict[str, Any] = {}
     if not options.strip_metadata and (tags := picture.getexif()):
         tags.pop(0x0112, None)

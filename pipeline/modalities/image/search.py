@@ -9,6 +9,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from pipeline.cpu import physical_cores
 from pipeline.modalities.image.hashes import mirror_mask
 from pipeline.progress import advance
 
@@ -26,8 +27,6 @@ def nearest(codes: np.ndarray, is_train: np.ndarray) -> tuple[np.ndarray, np.nda
     pictures within 76 bits; ties go to the first. Cost: O(n^2), about 1 ns a pair and core where pictures
     differ, up to 10 ns where most look alike.
     """
-    from pipeline.modalities.text.encoder import physical_cores
-
     n = len(codes)
     train = np.flatnonzero(is_train).astype(np.int64)
     whole = np.ascontiguousarray(codes[train, 0])
