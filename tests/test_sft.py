@@ -356,6 +356,30 @@ def test_answers_that_max_length_cuts_are_counted_with_the_tokenizer():
     assert [r["row_id"] for r in cut] == ["a"] and "max_length is 30" in cut[0]["because"]
 
 
+def test_a_tokenizer_that_cannot_be_loaded_is_refused_by_name_and_skips_no_check(tmp_path):
+    settings = {"sft": {"max_length": 30, "tokenizer": str(tmp_path / "nope")}}
+    with pytest.raises(RecipeError, match=r"tokenizer '.*nope' cannot be loaded: .*leave out max_length"):
+        run_stage(make_sft(), build_stage("quality", settings, "sft"), Engine())
+
+
+def test_rows_that_a_chat_template_refuses_are_counted_without_it_and_said(tmp_path):
+    from pipeline.modalities.sft import lengths
+    from pipeline.modalities.text.encoder import model_source
+
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model_source("minilm")[0])
+    tokenizer.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        "{% for m in messages %}{{ m['content'] }} {% endfor %}")
+    tokenizer.save_pretrained(tmp_path)
+    system = {"role": "system", "content": "Be brief."}
+    rows = [[system, *turns("Say something.", "word " * 50)], turns("Say something.", "word " * 50)]
+    of_row, other, whole = lengths.faults(rows, np.ones(2, bool), str(tmp_path), 30)
+    assert (of_row.row, other.row, whole.row) == (0, 1, None)
+    assert "refuses it: System role not supported" in of_row.because and "refuses" not in other.because
+    assert "refuses 1 of 2 train rows" in whole.because
+
+
 def test_difficulty_is_low_where_the_prompt_gives_the_answer_away(tmp_path):
     from pipeline.modalities.sft.difficulty import difficulty
     from pipeline.stage import NotApplicable
