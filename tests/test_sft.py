@@ -369,7 +369,8 @@ def test_rows_that_a_chat_template_refuses_are_counted_without_it_and_said(tmp_p
     transformers = pytest.importorskip("transformers")
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_source("minilm")[0])
     tokenizer.chat_template = (
-        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        "{% if messages[0]['role'] == 'system' %}"
+        "{{ raise_exception('System role not supported') }}{% endif %}"
         "{% for m in messages %}{{ m['content'] }} {% endfor %}")
     tokenizer.save_pretrained(tmp_path)
     system = {"role": "system", "content": "Be brief."}

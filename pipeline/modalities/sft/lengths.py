@@ -43,8 +43,8 @@ def faults(
         yield Fault(i, "answer_cut", min(left / max(answer, 1), 0.99), "flag", because)
     if refused:
         n = int(is_train.sum())
-        because = (f"the chat template of {name!r} refuses {len(refused):,} of {n:,} train rows ({refused[0]}): "
-                   "they were counted without it, and training leaves them out")
+        because = (f"the chat template of {name!r} refuses {len(refused):,} of {n:,} train rows "
+                   f"({refused[0]}): they were counted without it, and training leaves them out")
         yield Fault(None, "answer_cut", 1 - len(refused) / n, "flag", because)
 
 
