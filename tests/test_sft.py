@@ -320,6 +320,33 @@ def test_train_rows_that_a_benchmark_holds_go_and_name_its_row(tmp_path, other_f
     assert found(data, "duplicates", sft={"paraphrases": False}).get("contaminated") is None
 
 
+@pytest.mark.parametrize("held", [
+    {"messages": turns("What is the capital of France?", "Paris")},
+    {"id": "what is this", "question": "What is the capital of France?", "answer": "Paris"},
+    {"question_id": 3, "turns": ["What is the capital of France?", "And of Spain?"]},
+    {"prompt": "What is the capital of France?", "completion": "Paris"},
+])
+@pytest.mark.parametrize("make", [make_sft, make_preference])
+def test_short_questions_of_a_benchmark_in_any_form_are_found(tmp_path, make, held):
+    data = make()
+    bench = write(tmp_path / "bench.jsonl", [held])
+    stage = build_stage("duplicates", {"benchmark": str(bench), **(
+        {"sft": {"paraphrases": False}} if data.modality == "sft" else {})}, data.modality)
+    edits = run_stage(data, stage, Engine()).findings.rows()
+    gone = {r["row_id"] for r in edits if r["issue"] == "contaminated"}
+    column = "messages" if data.modality == "sft" else "prompt"
+    want = {r["row_id"] for r in data.table.to_pylist() if r["split"] == "train"
+            and r[column][0]["content"] == "What is the capital of France?"}
+    assert gone == want and want
+
+
+def test_a_benchmark_without_a_text_is_refused_by_name(tmp_path):
+    bench = write(tmp_path / "bench.jsonl", [{"id": "a b c d e f", "answer": "B"}])
+    stage = build_stage("duplicates", {"benchmark": str(bench), "sft": {"paraphrases": False}}, "sft")
+    with pytest.raises(InputError, match=r"bench.jsonl: no row has a text of 3 words"):
+        run_stage(make_sft(), stage, Engine())
+
+
 def test_a_benchmark_cleans_texts_too_and_its_bytes_are_in_the_key(tmp_path):
     text = "The quick harbour pilot steered nine tall ships past the old lighthouse before the evening storm."
     texts = [f"News today: {text} More to come.", "Something else entirely here."]
