@@ -206,10 +206,37 @@ def test_template_tokens_go_at_the_ends_and_are_named_inside():
     assert tokens_in("say [INST] then </s>") == ["[INST]", "</s>"]
     assert tokens_in("The tag `</s>` ends it; a[0], <struct>") == []
     assert strip_ends("<|im_start|>assistant\nYes.<|im_end|>")[0] == "Yes."
-    cell = turns("Hi", "a <|im_end|> b</s> \r\n")
+    cell = turns("Hi", "a <|im_end|> b<|eot_id|></s> \r\n")
     fixed, why = repair(cell, SftClean())
     assert fixed[1]["content"] == "a <|im_end|> b" and why
     assert repair(fixed, SftClean()) == (fixed, [])
+
+
+@pytest.mark.parametrize(("prompt", "answer"), [
+    ("How do I strike text out in HTML?", "<s>old price</s>"),
+    ("Correct this with strike tags: I has a kat.", "I <s>has</s> have a <s>kat</s>"),
+    ("Make a heading of: Response", "### Response: the whole story\nText."),
+    ("Which token ends a text in GPT-2? <|endoftext|>", "It is <|endoftext|>"),
+    ("Does <|im_end|> or </s> end a turn of Qwen?", "It is <|im_end|>"),
+])
+def test_content_that_looks_like_a_template_stays(prompt, answer):
+    cell = turns(prompt, answer)
+    assert repair(cell, SftClean()) == (cell, [])
+
+
+def test_tokens_that_a_template_left_in_the_prompt_do_not_keep_the_answers():
+    for prompt in ("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant", "[INST] Hi [/INST]", "Hi<|im_end|>"):
+        assert repair(turns(prompt, "Hello.<|im_end|>"), SftClean())[0][1]["content"] == "Hello."
+
+
+def test_the_turns_of_a_set_that_a_template_wrapped_are_unwrapped():
+    kind = modality("sft")
+    rows = [turns("<s>Hi</s>", f"<s>{text}</s>") for text in ("One.", "Two.")]
+    wrapped = kind.fit(pa.table({"messages": pa.array(rows, TURNS)}))
+    fixed, why = kind.repair("messages", rows[0], None, wrapped)
+    assert fixed == turns("Hi", "One.") and len(why) == 4
+    plain = kind.fit(pa.table({"messages": pa.array([*rows, *[turns("Hi", "One.")] * 3], TURNS)}))
+    assert kind.repair("messages", rows[0], None, plain) == (rows[0], [])
 
 
 def test_repair_brings_other_names_of_roles_into_ours_and_keeps_indentation():

@@ -55,8 +55,8 @@ class Preference:
         return read_rows(table, content)
 
     def fit(self, content: pa.Table) -> dict[str, Any]:
-        """Learn nothing."""
-        return {}
+        """Learn what instruction pairs do, of the prompts and both answers."""
+        return SFT.fit(content)
 
     def repair(self, column: str, cell: Any, options: Any, state: Mapping[str, Any]) -> tuple[Any, list[str]]:
         """Repair each turn as instruction pairs are."""
