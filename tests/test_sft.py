@@ -122,6 +122,14 @@ def test_round_trips_keep_every_row(tmp_path, form, ending):
     assert read(second).dataset.table["messages"].equals(again.table["messages"])
 
 
+def test_columns_that_the_first_row_lacks_are_written_too(tmp_path):
+    chats = [turns("Hi", "Hello."), [{"role": "system", "content": "Be kind."}, *turns("Bye", "See you.")]]
+    table = pa.table({"row_id": ["a", "b"], "messages": pa.array(chats, TURNS)})
+    data = Dataset.of(table, Roles(content=("messages",)), "sft")
+    export_pairs(data, tmp_path / "o.parquet", "alpaca")
+    assert pq.read_table(tmp_path / "o.parquet")["system"].to_pylist() == [None, "Be kind."]
+
+
 def test_export_refuses_rows_that_do_not_fit_and_names_the_first(tmp_path):
     data = make_sft()
     with pytest.raises(RecipeError, match=r"do not fit alpaca; the first is s0\d\d: .*--skip"):
