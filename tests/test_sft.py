@@ -210,6 +210,12 @@ def test_languages_are_told_or_left_open(text, code):
     assert language_of(text) == code
 
 
+def test_a_language_that_is_not_told_apart_is_refused():
+    assert build_stage("quality", {"sft": {"language": "de"}}, "sft")
+    with pytest.raises(RecipeError, match=r"language: 'xx' is none of .*\bde\b"):
+        build_stage("quality", {"sft": {"language": "xx"}}, "sft")
+
+
 def test_template_tokens_go_at_the_ends_and_are_named_inside():
     assert tokens_in("say [INST] then </s>") == ["[INST]", "</s>"]
     assert tokens_in("The tag `</s>` ends it; a[0], <struct>") == []
@@ -233,7 +239,8 @@ def test_content_that_looks_like_a_template_stays(prompt, answer):
 
 
 def test_tokens_that_a_template_left_in_the_prompt_do_not_keep_the_answers():
-    for prompt in ("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant", "[INST] Hi [/INST]", "Hi<|im_end|>"):
+    raw = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant"
+    for prompt in (raw, "[INST] Hi [/INST]", "Hi<|im_end|>"):
         assert repair(turns(prompt, "Hello.<|im_end|>"), SftClean())[0][1]["content"] == "Hello."
 
 
