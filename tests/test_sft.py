@@ -161,15 +161,31 @@ def test_preference_rows_of_every_shape_come_and_go(tmp_path, row):
     ("It is blue.", False), ("Paris", False), ("- one\n- two", False), ("The values are [0, 1).", False),
     ("It is blue because the", True), ("First, we look at it,", True), ("```\nx = 1", True),
     ("He came. He saw and then he took", True), ("Call f(x, y", True), ('{"a": 1}', False),
+    ("It is what it is", False), ("Come as soon as you can", False), ("This is the tower which is", True),
 ])
 def test_truncation_is_told_from_short_answers(answer, cut):
     assert (truncated(answer) is not None) is cut
+
+
+@pytest.mark.parametrize("answer", [
+    "def add(a, b):\n    return a + b", "SELECT name FROM users ORDER BY name",
+    "x = a\nprint(x)\ny = x if x else a",
+    "I cannot come to the party.\n\nKind regards,\nAnn Lee", "It was fun. See you soon.\n\nYours sincerely,\n"
+    "Ann Lee\nHead of Sales", "Roses are red,\nViolets are blue,\nSugar is sweet,\nAnd so are you",
+    "Blue waves roll to shore\nGulls cry over silver foam\nNight falls on the deep"])
+def test_code_letters_and_verse_end_without_a_mark_and_are_whole(answer):
+    assert truncated(answer, usual=0.95) is None
+    assert truncated("They went to the market for bread", usual=0.95)
 
 
 @pytest.mark.parametrize(("answer", "declines"), [
     ("I'm sorry, but I can't help with that.", True), ("As an AI, I have no opinion.", True),
     ("I cannot provide medical advice.", True), ("Sorry, I can't assist with this.", True),
     ("I'm sorry for your loss. Here is a letter.", False), ("You cannot divide by zero.", False),
+    ("As an AI researcher, I think it is possible.", False), ("I can't help but laugh at it.", False),
+    ("I can't help smiling.", False), ("I won't give up, she thought.", False),
+    ("Dear Sir,\nI am unable to attend the meeting.", False), ("As an AI language model I have none.", True),
+    ("I won't give you that.", True), ("Dear user, I am unable to do so.", True),
 ])
 def test_refusals_are_told_from_apologies(answer, declines):
     assert (refused(answer) is not None) is declines
@@ -186,6 +202,7 @@ def test_a_prompt_said_again_is_seen_and_a_restatement_is_not():
     ("Name three fruits.", "1. a\n2. b\n3. c", False), ("Name three fruits.", "apple, pear", True),
     ("List the six words.", "- a\n- b", True), ("Write 50 words on rain.", "Rain falls.", False),
     ("Show it in a Python code block.", "x = 1", True), ("Give at least 2 reasons.", "- a\n- b\n- c", False),
+    ("Name two cities in Germany and France each.", "- Bonn\n- Ulm\n- Nice\n- Lyon", False),
 ])
 def test_formats_that_were_asked_for_are_checked(prompt, answer, broken):
     assert (violation(prompt, answer) is not None) is broken
@@ -277,6 +294,27 @@ def test_roles_out_of_order_are_named(roles, wrong):
     ("1,000 metres", "1000 metres", False), ("A dog barks.", "The dog barks loudly.", False)])
 def test_answers_disagree_by_numbers_verdicts_denials_and_names(one, two, differ):
     assert (disagreement(one, two, "What is it?") is not None) is differ
+
+
+@pytest.mark.parametrize(("prompt", "one", "two"), [
+    ("Name a fruit.", "Apple.", "Banana."), ("Give me a random number.", "7", "42"),
+    ("Hi", "Hello!", "Hey there"), ("What is your favourite colour?", "Red.", "Blue."),
+    ("Give me a random number.", "Your number is 7.", "Your number is 42."),
+    ("Continue the story.", "Then he left.", "She slept.")])
+def test_prompts_that_many_answers_fit_make_no_contradiction(prompt, one, two):
+    assert disagreement(one, two, prompt) is None
+
+
+@pytest.mark.parametrize(("prompt", "one", "two"), [
+    ("Name the largest planet.", "Jupiter.", "Saturn."), ("Continue the sequence 2, 4, 6.", "8", "9"),
+    ("Hi, what is the capital of France?", "Paris.", "Lyon."),
+    ("What is a random variable's mean?", "1", "2")])
+def test_prompts_with_one_answer_still_do(prompt, one, two):
+    assert disagreement(one, two, prompt)
+
+
+def test_a_contradiction_is_told_in_words_not_in_stems():
+    assert disagreement("Apples.", "Bananas.", "Which is it?")[1] == "one says Apples, the other Bananas"
 
 
 def test_tasks_that_look_alike_are_not_the_same_question():
