@@ -168,7 +168,8 @@ def _lines(outcome: Outcome) -> list[str]:
                 for k in ("dropped", "added", "changed")
                 if f[k]
             ]
-            parts.append(f"{step.stage.name} {' '.join(done) or ('skipped' if step.skipped else '0')}")
+            nothing = f"skipped ({step.skipped})" if step.skipped else "0"
+            parts.append(f"{step.stage.name} {' '.join(done) or nothing}")
         lines.append(f"round {turn.number}: {', '.join(parts)}")
         lines += [f"  because of round {turn.number - 1}: {change}" for change in turn.changes]
         lines.append(f"  {turn.because}")

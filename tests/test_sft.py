@@ -122,6 +122,14 @@ def test_round_trips_keep_every_row(tmp_path, form, ending):
     assert read(second).dataset.table["messages"].equals(again.table["messages"])
 
 
+def test_columns_that_the_first_row_lacks_are_written_too(tmp_path):
+    chats = [turns("Hi", "Hello."), [{"role": "system", "content": "Be kind."}, *turns("Bye", "See you.")]]
+    table = pa.table({"row_id": ["a", "b"], "messages": pa.array(chats, TURNS)})
+    data = Dataset.of(table, Roles(content=("messages",)), "sft")
+    export_pairs(data, tmp_path / "o.parquet", "alpaca")
+    assert pq.read_table(tmp_path / "o.parquet")["system"].to_pylist() == [None, "Be kind."]
+
+
 def test_export_refuses_rows_that_do_not_fit_and_names_the_first(tmp_path):
     data = make_sft()
     with pytest.raises(RecipeError, match=r"do not fit alpaca; the first is s0\d\d: .*--skip"):
@@ -153,15 +161,31 @@ def test_preference_rows_of_every_shape_come_and_go(tmp_path, row):
     ("It is blue.", False), ("Paris", False), ("- one\n- two", False), ("The values are [0, 1).", False),
     ("It is blue because the", True), ("First, we look at it,", True), ("```\nx = 1", True),
     ("He came. He saw and then he took", True), ("Call f(x, y", True), ('{"a": 1}', False),
+    ("It is what it is", False), ("Come as soon as you can", False), ("This is the tower which is", True),
 ])
 def test_truncation_is_told_from_short_answers(answer, cut):
     assert (truncated(answer) is not None) is cut
+
+
+@pytest.mark.parametrize("answer", [
+    "def add(a, b):\n    return a + b", "SELECT name FROM users ORDER BY name",
+    "x = a\nprint(x)\ny = x if x else a",
+    "I cannot come to the party.\n\nKind regards,\nAnn Lee", "It was fun. See you soon.\n\nYours sincerely,\n"
+    "Ann Lee\nHead of Sales", "Roses are red,\nViolets are blue,\nSugar is sweet,\nAnd so are you",
+    "Blue waves roll to shore\nGulls cry over silver foam\nNight falls on the deep"])
+def test_code_letters_and_verse_end_without_a_mark_and_are_whole(answer):
+    assert truncated(answer, usual=0.95) is None
+    assert truncated("They went to the market for bread", usual=0.95)
 
 
 @pytest.mark.parametrize(("answer", "declines"), [
     ("I'm sorry, but I can't help with that.", True), ("As an AI, I have no opinion.", True),
     ("I cannot provide medical advice.", True), ("Sorry, I can't assist with this.", True),
     ("I'm sorry for your loss. Here is a letter.", False), ("You cannot divide by zero.", False),
+    ("As an AI researcher, I think it is possible.", False), ("I can't help but laugh at it.", False),
+    ("I can't help smiling.", False), ("I won't give up, she thought.", False),
+    ("Dear Sir,\nI am unable to attend the meeting.", False), ("As an AI language model I have none.", True),
+    ("I won't give you that.", True), ("Dear user, I am unable to do so.", True),
 ])
 def test_refusals_are_told_from_apologies(answer, declines):
     assert (refused(answer) is not None) is declines
@@ -178,6 +202,7 @@ def test_a_prompt_said_again_is_seen_and_a_restatement_is_not():
     ("Name three fruits.", "1. a\n2. b\n3. c", False), ("Name three fruits.", "apple, pear", True),
     ("List the six words.", "- a\n- b", True), ("Write 50 words on rain.", "Rain falls.", False),
     ("Show it in a Python code block.", "x = 1", True), ("Give at least 2 reasons.", "- a\n- b\n- c", False),
+    ("Name two cities in Germany and France each.", "- Bonn\n- Ulm\n- Nice\n- Lyon", False),
 ])
 def test_formats_that_were_asked_for_are_checked(prompt, answer, broken):
     assert (violation(prompt, answer) is not None) is broken
@@ -202,14 +227,48 @@ def test_languages_are_told_or_left_open(text, code):
     assert language_of(text) == code
 
 
+def test_a_language_that_is_not_told_apart_is_refused():
+    assert build_stage("quality", {"sft": {"language": "de"}}, "sft")
+    with pytest.raises(RecipeError, match=r"language: 'xx' is none of .*\bde\b"):
+        build_stage("quality", {"sft": {"language": "xx"}}, "sft")
+
+
 def test_template_tokens_go_at_the_ends_and_are_named_inside():
     assert tokens_in("say [INST] then </s>") == ["[INST]", "</s>"]
     assert tokens_in("The tag `</s>` ends it; a[0], <struct>") == []
     assert strip_ends("<|im_start|>assistant\nYes.<|im_end|>")[0] == "Yes."
-    cell = turns("Hi", "a <|im_end|> b</s> \r\n")
+    cell = turns("Hi", "a <|im_end|> b<|eot_id|></s> \r\n")
     fixed, why = repair(cell, SftClean())
     assert fixed[1]["content"] == "a <|im_end|> b" and why
     assert repair(fixed, SftClean()) == (fixed, [])
+
+
+@pytest.mark.parametrize(("prompt", "answer"), [
+    ("How do I strike text out in HTML?", "<s>old price</s>"),
+    ("Correct this with strike tags: I has a kat.", "I <s>has</s> have a <s>kat</s>"),
+    ("Make a heading of: Response", "### Response: the whole story\nText."),
+    ("Which token ends a text in GPT-2? <|endoftext|>", "It is <|endoftext|>"),
+    ("Does <|im_end|> or </s> end a turn of Qwen?", "It is <|im_end|>"),
+])
+def test_content_that_looks_like_a_template_stays(prompt, answer):
+    cell = turns(prompt, answer)
+    assert repair(cell, SftClean()) == (cell, [])
+
+
+def test_tokens_that_a_template_left_in_the_prompt_do_not_keep_the_answers():
+    raw = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant"
+    for prompt in (raw, "[INST] Hi [/INST]", "Hi<|im_end|>"):
+        assert repair(turns(prompt, "Hello.<|im_end|>"), SftClean())[0][1]["content"] == "Hello."
+
+
+def test_the_turns_of_a_set_that_a_template_wrapped_are_unwrapped():
+    kind = modality("sft")
+    rows = [turns("<s>Hi</s>", f"<s>{text}</s>") for text in ("One.", "Two.")]
+    wrapped = kind.fit(pa.table({"messages": pa.array(rows, TURNS)}))
+    fixed, why = kind.repair("messages", rows[0], None, wrapped)
+    assert fixed == turns("Hi", "One.") and len(why) == 4
+    plain = kind.fit(pa.table({"messages": pa.array([*rows, *[turns("Hi", "One.")] * 3], TURNS)}))
+    assert kind.repair("messages", rows[0], None, plain) == (rows[0], [])
 
 
 def test_repair_brings_other_names_of_roles_into_ours_and_keeps_indentation():
@@ -235,6 +294,27 @@ def test_roles_out_of_order_are_named(roles, wrong):
     ("1,000 metres", "1000 metres", False), ("A dog barks.", "The dog barks loudly.", False)])
 def test_answers_disagree_by_numbers_verdicts_denials_and_names(one, two, differ):
     assert (disagreement(one, two, "What is it?") is not None) is differ
+
+
+@pytest.mark.parametrize(("prompt", "one", "two"), [
+    ("Name a fruit.", "Apple.", "Banana."), ("Give me a random number.", "7", "42"),
+    ("Hi", "Hello!", "Hey there"), ("What is your favourite colour?", "Red.", "Blue."),
+    ("Give me a random number.", "Your number is 7.", "Your number is 42."),
+    ("Continue the story.", "Then he left.", "She slept.")])
+def test_prompts_that_many_answers_fit_make_no_contradiction(prompt, one, two):
+    assert disagreement(one, two, prompt) is None
+
+
+@pytest.mark.parametrize(("prompt", "one", "two"), [
+    ("Name the largest planet.", "Jupiter.", "Saturn."), ("Continue the sequence 2, 4, 6.", "8", "9"),
+    ("Hi, what is the capital of France?", "Paris.", "Lyon."),
+    ("What is a random variable's mean?", "1", "2")])
+def test_prompts_with_one_answer_still_do(prompt, one, two):
+    assert disagreement(one, two, prompt)
+
+
+def test_a_contradiction_is_told_in_words_not_in_stems():
+    assert disagreement("Apples.", "Bananas.", "Which is it?")[1] == "one says Apples, the other Bananas"
 
 
 def test_tasks_that_look_alike_are_not_the_same_question():
@@ -320,6 +400,33 @@ def test_train_rows_that_a_benchmark_holds_go_and_name_its_row(tmp_path, other_f
     assert found(data, "duplicates", sft={"paraphrases": False}).get("contaminated") is None
 
 
+@pytest.mark.parametrize("held", [
+    {"messages": turns("What is the capital of France?", "Paris")},
+    {"id": "what is this", "question": "What is the capital of France?", "answer": "Paris"},
+    {"question_id": 3, "turns": ["What is the capital of France?", "And of Spain?"]},
+    {"prompt": "What is the capital of France?", "completion": "Paris"},
+])
+@pytest.mark.parametrize("make", [make_sft, make_preference])
+def test_short_questions_of_a_benchmark_in_any_form_are_found(tmp_path, make, held):
+    data = make()
+    bench = write(tmp_path / "bench.jsonl", [held])
+    stage = build_stage("duplicates", {"benchmark": str(bench), **(
+        {"sft": {"paraphrases": False}} if data.modality == "sft" else {})}, data.modality)
+    edits = run_stage(data, stage, Engine()).findings.rows()
+    gone = {r["row_id"] for r in edits if r["issue"] == "contaminated"}
+    column = "messages" if data.modality == "sft" else "prompt"
+    want = {r["row_id"] for r in data.table.to_pylist() if r["split"] == "train"
+            and r[column][0]["content"] == "What is the capital of France?"}
+    assert gone == want and want
+
+
+def test_a_benchmark_without_a_text_is_refused_by_name(tmp_path):
+    bench = write(tmp_path / "bench.jsonl", [{"id": "a b c d e f", "answer": "B"}])
+    stage = build_stage("duplicates", {"benchmark": str(bench), "sft": {"paraphrases": False}}, "sft")
+    with pytest.raises(InputError, match=r"bench.jsonl: no row has a text of 3 words"):
+        run_stage(make_sft(), stage, Engine())
+
+
 def test_a_benchmark_cleans_texts_too_and_its_bytes_are_in_the_key(tmp_path):
     text = "The quick harbour pilot steered nine tall ships past the old lighthouse before the evening storm."
     texts = [f"News today: {text} More to come.", "Something else entirely here."]
@@ -354,6 +461,31 @@ def test_answers_that_max_length_cuts_are_counted_with_the_tokenizer():
     step = run_stage(data, build_stage("quality", {"sft": {"max_length": 30}}, "sft"), Engine())
     cut = [r for r in step.findings.rows() if r["issue"] == "answer_cut"]
     assert [r["row_id"] for r in cut] == ["a"] and "max_length is 30" in cut[0]["because"]
+
+
+def test_a_tokenizer_that_cannot_be_loaded_is_refused_by_name_and_skips_no_check(tmp_path):
+    settings = {"sft": {"max_length": 30, "tokenizer": str(tmp_path / "nope")}}
+    with pytest.raises(RecipeError, match=r"tokenizer '.*nope' cannot be loaded: .*leave out max_length"):
+        run_stage(make_sft(), build_stage("quality", settings, "sft"), Engine())
+
+
+def test_rows_that_a_chat_template_refuses_are_counted_without_it_and_said(tmp_path):
+    from pipeline.modalities.sft import lengths
+    from pipeline.modalities.text.encoder import model_source
+
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model_source("minilm")[0])
+    tokenizer.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}"
+        "{{ raise_exception('System role not supported') }}{% endif %}"
+        "{% for m in messages %}{{ m['content'] }} {% endfor %}")
+    tokenizer.save_pretrained(tmp_path)
+    system = {"role": "system", "content": "Be brief."}
+    rows = [[system, *turns("Say something.", "word " * 50)], turns("Say something.", "word " * 50)]
+    of_row, other, whole = lengths.faults(rows, np.ones(2, bool), str(tmp_path), 30)
+    assert (of_row.row, other.row, whole.row) == (0, 1, None)
+    assert "refuses it: System role not supported" in of_row.because and "refuses" not in other.because
+    assert "refuses 1 of 2 train rows" in whole.because
 
 
 def test_difficulty_is_low_where_the_prompt_gives_the_answer_away(tmp_path):

@@ -140,13 +140,19 @@ _WRITERS: dict[str, Callable[[Mapping[str, Any], bool], dict[str, Any]]] = {
 }
 
 
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Return the rows as a table with the columns of every row; a row without one has null there."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
+
+
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write under another name and rename, so that the file is never half there."""
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".parquet":
-            pq.write_table(pa.Table.from_pylist(rows), scratch, compression="zstd", write_page_checksum=True)
+            pq.write_table(_table(rows), scratch, compression="zstd", write_page_checksum=True)
         else:
             lines = [json.dumps(row, ensure_ascii=False, default=str) for row in rows]
             body = "".join(f"{line}\n" for line in lines)

@@ -34,18 +34,19 @@ class Preference:
     encoders: Mapping[str, str] = SFT.encoders
 
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
-        """Return `chosen` and `rejected`, and `prompt` where there is one.
+        """Return `chosen` and `rejected`, and `prompt` and `system` where there are such columns.
 
         >>> MODALITY.content_columns(pa.table({"prompt": ["a"], "chosen": ["b"], "rejected": ["c"]}), set())
         ('prompt', 'chosen', 'rejected')
         """
-        from pipeline.modalities.sft.formats import holds_turns
+        from pipeline.modalities.sft.formats import SYSTEM, holds_turns
 
         free = {c.lower(): c for c in reversed(table.column_names) if c not in taken and c not in OWN_COLUMNS}
         if not {"chosen", "rejected"} <= set(free):
             return ()
         found = tuple(free[c] for c in _COLUMNS if c in free)
-        return found if all(holds_turns(table, c) for c in found) else ()
+        system = [free[c] for c in SYSTEM if c in free and holds_turns(table, free[c])][:1]
+        return (*found, *system) if all(holds_turns(table, c) for c in found) else ()
 
     def intake(self, table: pa.Table, content: tuple[str, ...]) -> Intake:
         """Read texts and lists of turns; see `intake.read_rows`."""
@@ -54,8 +55,8 @@ class Preference:
         return read_rows(table, content)
 
     def fit(self, content: pa.Table) -> dict[str, Any]:
-        """Learn nothing."""
-        return {}
+        """Learn what instruction pairs do, of the prompts and both answers."""
+        return SFT.fit(content)
 
     def repair(self, column: str, cell: Any, options: Any, state: Mapping[str, Any]) -> tuple[Any, list[str]]:
         """Repair each turn as instruction pairs are."""

@@ -24,12 +24,14 @@ class Pair(NamedTuple):
     prompt: str
     chosen: str
     rejected: str
+    system: str = ""
 
 
 def texts(row: dict[str, Sequence[Turn] | None]) -> Pair:
-    """Return a row's prompt and the last answers of both sides."""
+    """Return a row's prompt, the last answers of both sides, and what the system says."""
     prompt = row["prompt"] or ()
-    return Pair(prompt_of(prompt), answer_of(row["chosen"]), answer_of(row["rejected"]))
+    system = "\n".join(" ".join((t["content"] or "").split()) for t in prompt if t["role"] == "system")
+    return Pair(prompt_of(prompt), answer_of(row["chosen"]), answer_of(row["rejected"]), system)
 
 
 def check(rows: list[dict[str, Any]], is_train: np.ndarray, options: PreferenceQuality) -> Checks:

@@ -33,13 +33,17 @@ def copies(rows: Sequence[dict[str, Any]], floor: float, is_train: np.ndarray | 
 
 
 def clashes(rows: Sequence[dict[str, Any]], is_train: np.ndarray) -> list[Clash]:
-    """Return pairs of train rows with one prompt that prefer the same two answers the other way round."""
+    """Return pairs of train rows that prefer the same two answers the other way round.
+
+    They have one prompt and one system text: another system may well want another answer.
+    """
     pairs = [texts(row) for row in rows]
     groups: dict[tuple[Any, ...], list[int]] = {}
     for i in map(int, np.flatnonzero(is_train)):
         words = words_of(pairs[i].prompt)
-        key = (tuple(sorted(words.stems)), tuple(sorted(words.numbers.items())), words.negations % 2)
-        groups.setdefault(key if words.stems or words.numbers else (pairs[i].prompt,), []).append(i)
+        said = (tuple(sorted(words.stems)), tuple(sorted(words.numbers.items())), words.negations % 2)
+        key = said if words.stems or words.numbers else (pairs[i].prompt,)
+        groups.setdefault((pairs[i].system, *key), []).append(i)
     out = []
     for members in groups.values():
         for i, j in combinations(members[:_GROUP], 2):
@@ -57,7 +61,8 @@ def _alike(one: Pair, two: Pair) -> bool:
         return True
     turned = min(_overlap(one.chosen, two.rejected), _overlap(one.rejected, two.chosen))
     straight = min(_overlap(one.chosen, two.chosen), _overlap(one.rejected, two.rejected))
-    if turned > straight or not same_question(one.prompt, two.prompt):
+    asks_alike = same_question(one.system, two.system) and same_question(one.prompt, two.prompt)
+    if turned > straight or not asks_alike:
         return False
     return disagreement(one.chosen, two.chosen, one.prompt) is None
 

@@ -57,14 +57,17 @@ class Sft:
         return read_rows(table, content)
 
     def fit(self, content: pa.Table) -> dict[str, Any]:
-        """Learn nothing."""
-        return {}
+        """Learn whether turns usually stand between `<s>` and `</s>`, in all columns together."""
+        from pipeline.modalities.sft.repair import usually_wrapped
+
+        rows = [row for column in content.columns for row in column.to_pylist()]
+        return {"wrapped": usually_wrapped(rows)}
 
     def repair(self, column: str, cell: Any, options: Any, state: Mapping[str, Any]) -> tuple[Any, list[str]]:
         """Repair each turn; see `repair.repair`."""
         from pipeline.modalities.sft.repair import repair
 
-        return repair(cell, SftClean.model_validate(options or {}))
+        return repair(cell, SftClean.model_validate(options or {}), bool(state.get("wrapped")))
 
     def identity(self, content: pa.Table) -> np.ndarray:
         """(n,) of str: roles and contents, case folded, whitespace collapsed; "" where nothing is said."""

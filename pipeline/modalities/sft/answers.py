@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pipeline.abilities import Fault
+from pipeline.modalities.sft.endings import is_code, is_signed, is_verse, is_whole
 from pipeline.modalities.sft.options import SftQuality
 from pipeline.modalities.sft.turns import Turn, exchanges
 
@@ -27,16 +28,20 @@ _REFUSED = re.compile(
     r"not (?:comfortable|allowed|permitted))"
     r"|\b(?:I|we) (?:can(?:not|['’]t| not)|am unable to|['’]m unable to|am not able to|"
     r"won['’]t(?: be able to)?|must decline to|have to decline|will not) "
-    r"(?:\w+ ){0,2}?(?:assist|help|provide|fulfil|fulfill|comply|answer|complete|do that|engage|"
-    r"respond|generate|create|write|discuss|support|offer|share|give|participate|process)"
+    r"(?:\w+ ){0,2}?(?:assist|help(?! (?:but|it|myself|\w+ing)\b)|provide|fulfil|fulfill|comply|answer|"
+    r"complete|do that|engage|respond|generate|create|write|discuss|support|offer|share|"
+    r"give(?! (?:up|in|way)\b)|participate|process)"
     r"|\b(?:I['’]m|I am) (?:unable|not able) to\b"
-    r"|\bas an? (?:AI|artificial intelligence|large language model|language model)\b"
+    r"|\bas an? (?:AI|artificial intelligence|(?:large )?language model)"
+    r"(?: (?:language |text )?(?:model|assistant|chatbot|bot|system|program|entity))*"
+    r"(?=\s*(?:[,.:;)]|$|I\b|it\b|my\b|developed|trained|created|made|built|designed))"
     r"|\bagainst my (?:programming|guidelines|policy|policies)\b"
     r"|\bviolates? (?:my|our|the) (?:content )?(?:policy|guidelines)"
     r"|^(?:sorry|apologies|unfortunately),? (?:but )?(?:I|we) "
     r"(?:can(?:no|['’])t|cannot|am unable|do not|don['’]t)"
     r"|\blo siento,? (?:pero )?no puedo|\b(?:es tut mir leid|leider),? (?:aber )?(?:ich )?kann (?:ich )?"
     r"|\bje suis désolée?,? (?:mais )?je ne (?:peux|suis) pas", re.IGNORECASE | re.DOTALL)
+_LETTER = re.compile(r"^\W*(?:Dear (?!user)|Subject:|To whom)", re.MULTILINE)
 _OPENING_CHARS = 240  # a refusal comes first
 _PLAIN = re.compile(r"\w+")
 
@@ -79,12 +84,16 @@ def truncated(answer: str, usual: float = 0.0) -> tuple[float, str] | None:
     if text.count("```") % 2:
         return 0.1, "opens a code block and never closes it"
     tail = " ".join(words[-3:])
-    if len(words) >= _FEWEST_WORDS and (text[-1] == "," or words[-1].casefold() in _DANGLING):
+    code = is_code(text)  # where a line may end in any word
+    dangles = text[-1] == "," or (words[-1].casefold() in _DANGLING and not is_whole(words))
+    if dangles and not code and len(words) >= _FEWEST_WORDS:
         return 0.1, f"stops after '... {tail}'"
     if (opened := _open_bracket(text)) and text[-1] not in ".!?`":
         return 0.2, f"opens {opened} and never closes it; it ends with '... {tail}'"
     last = text.rsplit("\n", 1)[-1]
     if text[-1] in _ENDS or not text[-1].isalpha() or _LIST_LINE.match(last) or not _spaced(text):
+        return None
+    if code or is_signed(text) or is_verse(text):
         return None
     if usual >= _USUAL and len(words) >= _FEWEST_WORDS:
         return 0.3, f"ends with '... {tail}' and no mark, where {100 * usual:.0f} % of the answers have one"
@@ -94,13 +103,16 @@ def truncated(answer: str, usual: float = 0.0) -> tuple[float, str] | None:
 
 
 def refused(answer: str) -> tuple[float, str] | None:
-    """Return the score and the words with which an answer declines, or None.
+    """Return the score and the words with which an answer declines, or None; a letter says them for another.
 
     >>> refused("I'm sorry, but I can't help with that.")[1]
     "declines: 'I'm sorry, but I can't'"
     """
-    found = _REFUSED.search(answer.strip()[:_OPENING_CHARS])
-    return (0.1, f"declines: '{found[0]}'") if found else None
+    opening = answer.strip()[:_OPENING_CHARS]
+    found = _REFUSED.search(opening)
+    if found is None or _LETTER.search(opening[: found.start()]):
+        return None
+    return 0.1, f"declines: '{found[0]}'"
 
 
 def repeated(prompt: str, answer: str, share: float) -> tuple[float, str] | None:

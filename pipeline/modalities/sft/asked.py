@@ -36,6 +36,7 @@ _NO_ITEM_WORDS = (
     "characters pages letters stanzas verses seconds percent syllables"
 )
 _NO_ITEMS = frozenset(_NO_ITEM_WORDS.split())
+_EACH = re.compile(r"\b(?:each|apiece|per|every|respectively)\b", re.IGNORECASE)
 _ITEM = re.compile(r"^(?P<indent>\s*)(?:[-*•–+]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s+\S", re.MULTILINE)
 _BLOCK = re.compile(r"```[\w+-]*[ \t]*\n?(.*?)```", re.DOTALL)
 
@@ -64,6 +65,8 @@ def violation(prompt: str, answer: str) -> str | None:
     wanted = _COUNT.search(prompt)
     if wanted is None or (_NO_ITEMS & set(wanted["rest"].casefold().split())
                           and (wanted["verb"] or "list").casefold() not in ("list", "name")):
+        return None
+    if _EACH.search(prompt):  # the number is that of one part
         return None
     n = _NUMBERS.get(wanted["n"].casefold()) or int(wanted["n"])
     how = (wanted["how"] or "").strip().casefold()

@@ -19,7 +19,10 @@ def check(rows: Rows, is_train: np.ndarray, options: SftQuality) -> Checks:
     """Return the faults of every row; what is usual in the set is learnt from train rows only.
 
     Cost: O(characters), about 3 MB/s, and the tokenizer's where `max_length` is set.
+    Raises `RecipeError` before anything is checked when that tokenizer cannot be loaded.
     """
+    if options.max_length is not None:
+        lengths.load(options.tokenizer)
     examined = ["empty_answer", "prompt_repeated", "template_token", "role_order", "wrong_language"]
     faults = [*_turns(rows, options), *answers.faults(rows, is_train, options),
               *language.faults(rows, is_train, options.language)]
@@ -35,7 +38,7 @@ def check(rows: Rows, is_train: np.ndarray, options: SftQuality) -> Checks:
         faults += personal.faults([_said(row) for row in rows], options.personal)
     if options.max_length is not None:
         examined.append("answer_cut")
-        faults += lengths.faults(rows, options.tokenizer, options.max_length)
+        faults += lengths.faults(rows, is_train, options.tokenizer, options.max_length)
     return Checks(tuple(sorted(examined)), faults)
 
 

@@ -39,6 +39,16 @@ _OPEN = re.compile(
     r"imagine|suggest|brainstorm|propose|come up|make up|design|draft|give (?:me )?(?:a|an|some|\w+) (?:idea|"
     r"example|tip|suggestion|story|poem|joke)|list|tell (?:me )?an?|rewrite|rephrase|paraphrase|describe)\b",
     re.IGNORECASE)
+# Prompts to which any answer of a kind is right.
+_FREE = re.compile(
+    r"^\W*(?:(?:please|can you|could you|would you|now|then)\s+)*(?:"
+    r"(?:name|give(?: me| us)?|tell(?: me| us)?|pick|choose|think of|say|show(?: me)?|mention|recommend)\s+"
+    r"(?:an?|any|some|one|something|anything)\b"
+    r"|(?:hi|hello|hey|good (?:morning|afternoon|evening|night|day)|thanks|thank you|bye|goodbye)"
+    r"(?:\W+\w+){0,2}\W*$"
+    r"|how (?:are|do) you\b(?: do| doing| today)?\W*$|(?:continue|go on|keep going|tell me more|more)\W*$"
+    r"|(?:continue|finish|complete|extend)\b.*\b(?:story|tale|poem|song|lyrics|dialogue|conversation|essay|"
+    r"letter|scene|chapter)\b)|\bof your choice\b|\byour (?:own|favou?rite)\b", re.IGNORECASE)
 _SHORT_WORDS = 12  # an answer up to here is one statement
 _TINY_WORDS = 6  # an answer up to here says one thing
 _SAME_FRAME = 0.5  # share of common words at which two answers are one sentence with something exchanged
@@ -60,7 +70,8 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
 
     Without `prompt`, only answers that share their frame (half of their content words) disagree. With the
     prompt that both answer, brief answers with other numbers or names do too, and answers with nothing in
-    common, unless the prompt is open (asks to write, to suggest, for ideas), where two may well differ.
+    common, unless the prompt is open (asks to write, to suggest, for ideas), where two may well differ. To
+    one that any answer of a kind fits (a greeting, a random number, "name a fruit") no two answers disagree.
 
     >>> disagreement("It is 12.", "It is 13.", "What is 5 + 7?")
     (0.1, 'one says 12, the other 13')
@@ -68,7 +79,7 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
     True
     """
     a, b = words_of(one), words_of(two)
-    if a == b or not (a.n_words and b.n_words):
+    if a == b or not (a.n_words and b.n_words) or (prompt is not None and _FREE.search(prompt)):
         return None
     verdicts = _VERDICTS.get(a.first), _VERDICTS.get(b.first)
     if None not in verdicts and verdicts[0] != verdicts[1]:
@@ -91,7 +102,7 @@ def disagreement(one: str, two: str, prompt: str | None = None) -> tuple[float, 
     if prompt is None or _OPEN.match(prompt):
         return None
     if only_a and only_b and max(a.n_words, b.n_words) <= _TINY_WORDS:
-        return 0.3, f"one says {' '.join(sorted(only_a)[:3])}, the other {' '.join(sorted(only_b)[:3])}"
+        return 0.3, f"one says {_spelt(one, only_a)}, the other {_spelt(two, only_b)}"
     if frame < 0.1 and min(len(a.stems), len(b.stems)) >= 3:
         return 0.35, f"they have {100 * frame:.0f} % of their words in common"
     return None
@@ -186,6 +197,12 @@ def _other_numbers(a: Words, b: Words, frame: float, strict: bool) -> tuple[floa
     if frame >= _SAME_FRAME or (brief and none_shared and not strict):
         return 0.1, f"one says {min(only_a)}, the other {min(only_b)}"
     return None
+
+
+def _spelt(text: str, stems: frozenset[str]) -> str:
+    """Return the text's first three words of these stems, as they stand there."""
+    found = [m[0] for m in _WORD.finditer(text) if _stem(m[0].replace("’", "'").casefold()) in stems]
+    return " ".join(list(dict.fromkeys(found))[:3])
 
 
 def _overlap(one: frozenset[str], two: frozenset[str]) -> float:

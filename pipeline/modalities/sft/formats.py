@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from pipeline.modalities import Intake
+from pipeline.modalities.sft.cells import CHATS, as_list, columns, left_out
 from pipeline.modalities.sft.turns import TURNS, role_of
 
 Turns = list[dict[str, str]]
@@ -29,8 +30,8 @@ class Format(NamedTuple):
 
 
 def _pair(prompt: Any, completion: Any, system: Any = None) -> Turns:
-    return [*_said(system, "system"), *turns_of(prompt, "user", "prompt"),
-            *turns_of(completion, "assistant", "completion")]
+    turns = [*turns_of(prompt, "user", "prompt"), *turns_of(completion, "assistant", "completion")]
+    return with_system(turns, system)
 
 
 def _alpaca(instruction: Any, output: Any, given: Any = None, system: Any = None) -> Turns:
@@ -40,17 +41,30 @@ def _alpaca(instruction: Any, output: Any, given: Any = None, system: Any = None
 
 
 def _chat(messages: Any, system: Any = None) -> Turns:
-    turns = turns_of(messages, "user", "messages")
-    return turns if turns and turns[0]["role"] == "system" else [*_said(system, "system"), *turns]
+    return with_system(turns_of(messages, "user", "messages"), system)
 
 
-_SYSTEM = ("system", "system_prompt")
+def with_system(turns: Turns, system: Any) -> Turns:
+    r"""Return the turns with the text of a `system` column first, joined to a system turn of their own.
+
+    >>> with_system([{"role": "system", "content": "Be brief."}], "Be kind.")
+    [{'role': 'system', 'content': 'Be kind.\n\nBe brief.'}]
+    """
+    given = _said(system, "system")
+    if not given or not turns or turns[0]["role"] != "system":
+        return [*given, *turns]
+    text, own = given[0]["content"], turns[0]["content"]
+    whole = own if text.strip() in own else f"{text}\n\n{own}"
+    return [{"role": "system", "content": whole}, *turns[1:]]
+
+
+SYSTEM = ("system", "system_prompt")
 FORMATS = (
-    Format("messages", (("messages",),), (_SYSTEM,), _chat),
-    Format("sharegpt", (("conversations", "conversation"),), (_SYSTEM,), _chat),
+    Format("messages", (("messages",),), (SYSTEM,), _chat),
+    Format("sharegpt", (("conversations", "conversation"),), (SYSTEM,), _chat),
     Format("alpaca", (("instruction",), ("output", "response", "completion")),
-           (("input", "context"), _SYSTEM), _alpaca),
-    Format("prompt-completion", (("prompt",), ("completion", "response")), (_SYSTEM,), _pair),
+           (("input", "context"), SYSTEM), _alpaca),
+    Format("prompt-completion", (("prompt",), ("completion", "response")), (SYSTEM,), _pair),
 )
 
 
@@ -73,8 +87,9 @@ def columns_of(names: Sequence[str]) -> dict[str, tuple[str | None, ...]]:
 def read_rows(table: pa.Table, content: Sequence[str]) -> Intake:
     """Return the table with one column `messages` in place of the content columns.
 
-    Each row is read in the first format whose columns it fills, so rows of several formats may stand in one
-    table. A row that is no conversation is unreadable, with the reason.
+    Each row is read in the format of which it fills most needed columns, so rows of several formats may stand
+    in one table. A row that is no conversation is unreadable, with the reason. Keys of turns that have no
+    place in ours are named in a note.
     """
     if tuple(content) == ("messages",) and same_turns(table.schema.field("messages").type):
         return Intake(table, ("messages",))
@@ -85,7 +100,7 @@ def read_rows(table: pa.Table, content: Sequence[str]) -> Intake:
 
         known = "messages; conversations; instruction, input, output; prompt, completion"
         raise InputError(f"columns {', '.join(content)} make no instruction pairs (call them {known})")
-    cells = {name: table[name].to_pylist() for name in content}
+    cells = columns(table, content)
     rows: list[Turns | None] = []
     unreadable: dict[int, str] = {}
     seen: Counter[str] = Counter()
@@ -100,26 +115,41 @@ def read_rows(table: pa.Table, content: Sequence[str]) -> Intake:
     rest = [c for c in table.column_names if c not in content]
     taken = table.select(rest).append_column("messages", pa.array(rows, TURNS))
     how = " and ".join(f"{n:,} as {name}" for name, n in sorted(seen.items()))
-    return Intake(taken, ("messages",), unreadable, (f"messages: rows read {how}",) if how else ())
+    notes = [f"messages: rows read {how}"] if how else []
+    return Intake(taken, ("messages",), unreadable, (*notes, *notes_on(cells)))
+
+
+def notes_on(cells: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Return a line that names the keys of turns that are not kept, or nothing."""
+    gone = [f"{key} ({n:,} turn{'s' * (n > 1)})" for key, n in sorted(left_out(cells).items())]
+    return [f"keys of turns left out: {', '.join(gone)}"] if gone else []
 
 
 def _format_of(found: Mapping[str, Sequence[str | None]], forms: Mapping[str, Format],
                cells: Mapping[str, list[Any]], i: int) -> str:
-    """Return the first format of which the row holds a needed cell."""
-    for name, columns in found.items():
-        needed = [c for c in columns[: len(forms[name].needs)] if c]
-        if any(cells[c][i] is not None for c in needed):
-            return name
-    raise Unreadable("every content cell is missing")
+    """Return the format of which the row fills the largest share of needed cells, the first of equals.
+
+    Blank texts fill nothing, unless no format has more.
+    """
+    best, most = "", (0.0, 0.0)
+    for name, named in found.items():
+        needed = [cells[c][i] for c in named[: len(forms[name].needs)] if c]
+        there = [cell for cell in needed if cell is not None]
+        full = sum(not isinstance(cell, str) or bool(cell.strip()) for cell in there)
+        share = (full / len(needed), len(there) / len(needed))
+        if share > most:
+            best, most = name, share
+    if not best:
+        raise Unreadable("every content cell is missing")
+    return best
 
 
 def turns_of(value: Any, role: str, column: str) -> Turns:
-    """Return a cell as turns: a text is one turn of `role`, a list (or its JSON) is read turn by turn.
+    """Return a cell as turns: a text is one turn of `role`, a list is read turn by turn.
 
     >>> turns_of([{"from": "human", "value": "Hi"}], "user", "conversations")
     [{'role': 'user', 'content': 'Hi'}]
     """
-    value = _parsed(value, whatever=column == "messages")
     if value is None or isinstance(value, str):
         if column == "messages":
             raise Unreadable(f"{column}: {'missing' if value is None else 'a text, no list of turns'}")
@@ -150,9 +180,13 @@ def _turn(turn: Any, k: int, column: str) -> dict[str, str]:
     if role is None:
         raise Unreadable(f"{column}: turn {k} has the unknown role {str(given)[:40]!r}")
     content = turn.get("content") if turn.get("content") is not None else turn.get("value")
-    if content is None and turn.get("tool_calls"):
-        content = json.dumps(turn["tool_calls"], ensure_ascii=False, sort_keys=True)
-    return {"role": role, "content": _content(content, k, column)}
+    said = _content(content, k, column)
+    calls = next((turn[key] for key in ("tool_calls", "function_call") if turn.get(key)), None)
+    if calls:
+        written = calls if isinstance(calls, str) else json.dumps(
+            calls, ensure_ascii=False, sort_keys=True, default=str)
+        said = f"{said}\n{written}" if said.strip() else written
+    return {"role": role, "content": said}
 
 
 def _content(content: Any, k: int, column: str) -> str:
@@ -162,22 +196,6 @@ def _content(content: Any, k: int, column: str) -> str:
                                          for p in content):
         return "\n".join(part["text"] for part in content)
     raise Unreadable(f"{column}: the content of turn {k} is {type(content).__name__}, not text")
-
-
-def _parsed(value: Any, whatever: bool = False) -> Any:
-    """Return the list that a text spells in JSON, as CSV files hold it; any other value as it is.
-
-    Lists of anything but turns stay text, which may be an answer, unless `whatever`.
-    """
-    if isinstance(value, str) and value.lstrip()[:2].replace(" ", "").startswith(("[{", "[")):
-        try:
-            read = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        if isinstance(read, list) and (whatever or (read and all(
-                isinstance(t, dict) and {"role", "from"} & set(t) for t in read))):
-            return read
-    return value
 
 
 def _said(value: Any, role: str) -> Turns:
@@ -191,11 +209,11 @@ def holds_turns(table: pa.Table, column: str) -> bool:
     kind = table.schema.field(column).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if column.lower() in ("messages", "conversations", "conversation"):
+    if column.lower() in CHATS:
         if pa.types.is_list(kind) or pa.types.is_large_list(kind):
             return bool(pa.types.is_struct(kind.value_type))
         first = next((v for v in table[column].slice(0, 100).to_pylist() if v is not None), None)
-        return isinstance(_parsed(first), list)
+        return isinstance(as_list(first), list)
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     return bool(texts or (lists and pa.types.is_struct(kind.value_type)))

@@ -90,6 +90,7 @@ _SCRIPTS = (
     ("el", re.compile(r"[\u0370-\u03ff]")), ("hi", re.compile(r"[\u0900-\u097f]")),
     ("th", re.compile(r"[\u0e00-\u0e7f]")),
 )
+KNOWN = tuple(sorted({*_COMMON, *(code for code, _ in _SCRIPTS)}))  # ISO 639-1 codes
 _TRANSLATES = re.compile(
     r"\btranslat|\b(?:in|into|to|from)\s+(?:\w+\s+)?(?:english|german|french|spanish|italian|portuguese|dutch|swedish|"
     r"danish|polish|turkish|romanian|czech|finnish|indonesian|vietnamese|japanese|korean|chinese|mandarin|russian|"

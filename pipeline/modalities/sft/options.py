@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
+from pipeline.modalities.sft.language import KNOWN
 from pipeline.modalities.text.options import TextAugment
 
 
@@ -35,6 +36,13 @@ class SftQuality(BaseModel, frozen=True, extra="forbid"):
     empty: Literal["flag", "drop"] = Field("drop", description="rows without a prompt or an answer")
     max_length: int | None = Field(None, ge=2, description="tokens that training reads; needs `tokenizer`")
     tokenizer: str = Field("minilm", description="folder or Hub name; minilm is packaged and counts alike")
+
+    @field_validator("language")
+    @classmethod
+    def _is_known(cls, code: str | None) -> str | None:
+        if code is not None and code not in KNOWN:
+            raise ValueError(f"{code!r} is none of the languages that are told apart: {', '.join(KNOWN)}")
+        return code
 
 
 class SftAugment(TextAugment, frozen=True, extra="forbid"):

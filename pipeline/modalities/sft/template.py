@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 _SPECIAL = (
     r"<\|(?:im_start|im_end|im_sep|endoftext|begin_of_text|end_of_text|start_header_id|end_header_id|eot_id|eom_id"
@@ -15,12 +16,15 @@ _HEADINGS = r"^[ \t]*###[ \t]*(?:Instruction|Response|Input|Human|Assistant|User
 TOKEN = re.compile(f"{_SPECIAL}|{_HEADINGS}", re.MULTILINE)
 _HINT = re.compile(r"<[|｜<a-z/]|\[/?[A-Z]|###")
 _ENDS = (
-    re.compile(r"\s*(?P<token><\|im_end\|>|<\|endoftext\|>|<\|end_of_text\|>|<\|eot_id\|>|<\|end\|>|</s>"
+    re.compile(r"\s*(?P<token><\|im_end\|>|<\|endoftext\|>|<\|end_of_text\|>|<\|eot_id\|>|<\|end\|>"
                r"|<end_of_turn>|<eos>|\[EOS\]|<｜end▁of▁sentence｜>)\s*$"),
     re.compile(r"^\s*(?P<token>(?:<\|im_start\|>|<start_of_turn>|<\|start_header_id\|>)"
-               r"(?:system|user|assistant|model)(?:<\|end_header_id\|>|\n)|<s>|<bos>|<\|begin_of_text\|>"
-               r"|###[ \t]*(?:Response|Assistant)[ \t]*:)\s*"),
+               r"(?:system|user|assistant|model)(?:<\|end_header_id\|>|\n)|<bos>|<\|begin_of_text\|>)\s*"),
 )
+_PAIR = re.compile(r"\s*<s>(?P<inside>(?:(?!</?s>).)*)</s>\s*", re.DOTALL)  # also how HTML strikes a text out
+_LONE = re.compile(r"(?P<inside>(?:(?!</?s>).)*\S)\s*</s>\s*", re.DOTALL)
+_BEFORE, _AFTER = re.compile(r"\w.*[\s\"'(`]$"), re.compile(r"[\s\"'),.;:?!`].*\w")
+_ABOUT = re.compile(r"\b(?:token|tag|delimiter|separator|marker|symbol|sequence)s?\b", re.IGNORECASE)
 _SHOWS = re.compile(r"`[^`\n]{0,200}`|```.*?(?:```|\Z)", re.DOTALL)
 
 
@@ -35,17 +39,52 @@ def tokens_in(text: str) -> list[str]:
     return [found.strip() for found in TOKEN.findall(_SHOWS.sub(" ", text) if "`" in text else text)]
 
 
-def strip_ends(text: str) -> tuple[str, list[str]]:
+def strip_ends(
+    text: str, named: Collection[str] = (), wrapped: bool = False
+) -> tuple[str, list[str]]:
     """Return the text without the tokens that a template puts around a turn, and which they were.
 
-    Only there is it certain that a token is left over from a template; inside, a text may be about them.
+    Only there is it certain that a token is left over from a template; inside, a text may be about them. A
+    `</s>` goes where no `<s>` stands before it: both together are how HTML strikes a text out. Headings such
+    as `### Response:` stay: they are Markdown too.
 
-    >>> strip_ends("<s>Yes.</s>")
-    ('Yes.', ['</s>', '<s>'])
+    named : tokens that the prompt is about, which stay.
+    wrapped : whether the set's turns usually stand between `<s>` and `</s>`, so that both go.
+
+    >>> strip_ends("Yes.</s>"), strip_ends("<s>Yes.</s>"), strip_ends("<s>Yes.</s>", wrapped=True)
+    (('Yes.', ['</s>']), ('<s>Yes.</s>', []), ('Yes.', ['<s>', '</s>']))
     """
     gone: list[str] = []
-    for pattern in _ENDS:
-        while _HINT.search(text) and (found := pattern.search(text)):
+    while _HINT.search(text):
+        found = next((m for pattern in _ENDS if (m := pattern.search(text)) and _is_left(m, named)), None)
+        if found is not None:
             gone.append(found["token"].strip())
             text = text[: found.start()] + text[found.end():]
+        elif "</s>" in named or not (pair := (wrapped and _PAIR.fullmatch(text)) or _LONE.fullmatch(text)):
+            break
+        else:
+            gone += ["<s>", "</s>"] if pair.re is _PAIR else ["</s>"]
+            text = pair["inside"]
     return text, gone
+
+
+def is_wrapped(text: str) -> bool:
+    """Whether a turn stands between `<s>` and `</s>`."""
+    return bool(_PAIR.fullmatch(text))
+
+
+def named_in(prompt: str) -> frozenset[str]:
+    """Return the tokens that a prompt is about: those among its words, or any where it speaks of tokens.
+
+    >>> sorted(named_in("Does </s> end it?")), sorted(named_in("Hi</s>"))
+    (['</s>'], [])
+    """
+    if not _HINT.search(prompt):
+        return frozenset()
+    about = bool(_ABOUT.search(prompt))
+    return frozenset(m[0].strip() for line in prompt.split("\n") for m in TOKEN.finditer(line)
+                     if about or (_BEFORE.search(line[: m.start()]) and _AFTER.match(line[m.end():])))
+
+
+def _is_left(found: re.Match[str], named: Collection[str]) -> bool:
+    return not any(token in found["token"] for token in named)
