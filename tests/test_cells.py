@@ -118,6 +118,34 @@ def test_contradictions_that_blame_each_other_are_flagged_and_nothing_is_propose
     assert edits and {e["action"] for e in edits.values()} == {"flag"}
 
 
+def test_rare_values_that_the_rest_of_the_row_does_not_tell_are_left_alone():
+    cells = rows(600)
+    for k, cell in enumerate(cells):
+        cell |= {"flagged_before": int(k in range(31, 600, 60)), "hiv": "positive" if k % 197 == 1 else "negative"}
+    assert sum(c["flagged_before"] for c in cells) == 10
+    assert not [key for key in found(cells) if key[1] in ("flagged_before", "hiv")]
+
+
+def test_a_word_that_only_a_model_doubts_is_flagged_and_never_replaced():
+    rng, cells = np.random.default_rng(4), []
+    for k in range(400):
+        kind = int(rng.integers(3))
+        cells.append({"row_id": f"{k:04d}", "split": "train", "kind": ("hen", "ox", "bee")[kind],
+                      "mass": float(rng.normal((2.5, 600, 0.1)[kind], (0.1, 20, 0.01)[kind])),
+                      "wings": float(rng.normal((60, 0, 1)[kind], 0.1))})
+    row = next(k for k, cell in enumerate(cells) if cell["kind"] == "hen")
+    cells[row]["kind"] = "bee"
+    edit = found(cells)[f"{row:04d}", "kind"]
+    assert edit["action"] == "flag" and "'hen'" in edit["because"]
+
+
+def test_a_column_of_ticks_and_blanks_is_not_filled_with_ticks():
+    cells = rows()
+    for k, cell in enumerate(cells):
+        cell["promo"] = "yes" if k % 3 else None
+    assert not found(cells)
+
+
 def test_columns_that_say_nothing_new_are_flagged_as_columns():
     cells = rows()
     for cell in cells:
