@@ -196,6 +196,26 @@ class TestCleanOptions:
         assert TABULAR.repair("x", clean, None, state) == (clean, [])
         assert TABULAR.repair("x", dirty, TabularClean(units=False), state)[0] == dirty
 
+    def test_decimal_commas_are_read_as_decimals_in_the_whole_column_and_said(self):
+        state = TABULAR.fit(pa.table({"kg": ["1,792", "0,655", "2,539", "1,980"], "len": ["42,5", "7", "1,250", "9,9"]}))
+        assert TABULAR.repair("kg", "1,792", None, state) == (
+            "1.792", ["'1,792' is the number 1.792, commas standing before the column's decimals"])
+        assert TABULAR.repair("len", "1.250,5", None, state)[0] == "1250.5"
+        assert TABULAR.repair("kg", "1.792", None, state) == ("1.792", [])
+        assert state["numbers"]["kg"]["high"] == 2.539
+
+    @pytest.mark.parametrize("cells", [
+        ["0,655", *["1,792"] * 20], ["0,655", "1,234,567"], ["42,5", "42.5"], ["12,34", "1,234.5", "2,345.5"]])
+    def test_commas_that_nobody_can_tell_stay_words(self, cells):
+        state = TABULAR.fit(pa.table({"x": cells}))
+        assert not state["numbers"]
+        assert TABULAR.repair("x", cells[0], None, state) == (cells[0], [])
+
+    def test_one_slip_among_thousands_separators_does_not_turn_them_into_decimals(self):
+        state = TABULAR.fit(pa.table({"x": [*["1,234.5"] * 200, "12,34"]}))
+        assert TABULAR.repair("x", "1,234", None, state)[0] == "1234"
+        assert TABULAR.repair("x", "12,34", None, state) == ("12,34", [])
+
     @pytest.mark.parametrize(("frequent", "cell", "becomes"), [
         (["Bachelors", "Masters"], "Bachlors", "Bachelors"),
         (["Bachelors", "Masters"], "bachelors", "Bachelors"),
