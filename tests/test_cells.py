@@ -138,7 +138,8 @@ def test_contradictions_that_blame_each_other_are_flagged_and_nothing_is_propose
 def test_rare_values_that_the_rest_of_the_row_does_not_tell_are_left_alone():
     cells = rows(600)
     for k, cell in enumerate(cells):
-        cell |= {"flagged_before": int(k in range(31, 600, 60)), "hiv": "positive" if k % 197 == 1 else "negative"}
+        cell["flagged_before"] = int(k in range(31, 600, 60))
+        cell["hiv"] = "positive" if k % 197 == 1 else "negative"
     assert sum(c["flagged_before"] for c in cells) == 10
     assert not [key for key in found(cells) if key[1] in ("flagged_before", "hiv")]
 

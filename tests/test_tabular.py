@@ -197,7 +197,8 @@ class TestCleanOptions:
         assert TABULAR.repair("x", dirty, TabularClean(units=False), state)[0] == dirty
 
     def test_decimal_commas_are_read_as_decimals_in_the_whole_column_and_said(self):
-        state = TABULAR.fit(pa.table({"kg": ["1,792", "0,655", "2,539", "1,980"], "len": ["42,5", "7", "1,250", "9,9"]}))
+        cells = {"kg": ["1,792", "0,655", "2,539", "1,980"], "len": ["42,5", "7", "1,250", "9,9"]}
+        state = TABULAR.fit(pa.table(cells))
         assert TABULAR.repair("kg", "1,792", None, state) == (
             "1.792", ["'1,792' is the number 1.792, commas standing before the column's decimals"])
         assert TABULAR.repair("len", "1.250,5", None, state)[0] == "1250.5"
@@ -205,7 +206,7 @@ class TestCleanOptions:
         assert state["numbers"]["kg"]["high"] == 2.539
 
     @pytest.mark.parametrize("cells", [
-        ["0,655", *["1,792"] * 20], ["0,655", "1,234,567"], ["42,5", "42.5"], ["12,34", "1,234.5", "2,345.5"]])
+        ["0,655", *["1,792"] * 20], ["0,655", "1,234,567"], ["42,5", "42.5"], ["12,34", "1,234.5"]])
     def test_commas_that_nobody_can_tell_stay_words(self, cells):
         state = TABULAR.fit(pa.table({"x": cells}))
         assert not state["numbers"]
@@ -273,11 +274,29 @@ class TestCleanOptions:
         ({"fill": "constant", "constant": 7.0, "fill_text": "constant", "constant_text": "o"}, 7.0, "o"),
         ({"fill": "mean"}, 2.625, None), ({"fill": "none"}, None, None)])
     def test_every_filling_writes_what_it_says(self, options, number, word):
-        rows = {"row_id": list("abcde"), "x": [2.0, 2.0, 2.5, 4.0, None], "w": ["a", "a", "b", "c", None]}
-        data = Dataset.of(rows, Roles(content=("w", "x")), "tabular")
+        rows = {"row_id": list("abcde"), "x": [2.0, 2.0, 2.5, 4.0, None], "w": ["a", "a", "b", "c", None],
+                "u": [1.0] * 5, "v": ["v"] * 5}
+        data = Dataset.of(rows, Roles(content=("u", "v", "w", "x")), "tabular")
         step = run_stage(data, build_stage("clean", {"tabular": options}, "tabular"), Engine())
         last = step.after.rows(["e"])[0]
         assert (last["x"], last["w"]) == (number, word)
+
+    @pytest.mark.parametrize("fill", ["median", "knn", "iterative"])
+    def test_a_row_that_is_mostly_missing_is_left_for_quality_to_judge(self, fill):
+        rng = np.random.default_rng(0)
+        rows = [{"row_id": f"{k:02d}", **{c: f"{rng.normal():.3f}" for c in "pqrs"}} for k in range(40)]
+        rows[3] |= dict.fromkeys("pqrs", None)
+        rows[4] |= {"p": None, "q": "?", "r": ""}
+        rows[5] |= {"p": None, "q": "?"}
+        data, found = Dataset.of(pa.Table.from_pylist(rows), Roles(content=tuple("pqrs")), "tabular"), {}
+        for name, own in (("clean", {"fill": fill}), ("quality", {})):
+            step = run_stage(data, build_stage(name, {"tabular": own}, "tabular"), Engine())
+            found |= {(e["row_id"], e["issue"]): e["action"] for e in step.findings.rows()}
+            data = step.after
+        assert found == {("03", "null"): "drop", ("04", "mostly_missing"): "flag",
+                         ("04", "malformed"): "set", ("05", "malformed"): "set"}
+        last = data.rows(["04", "05"])
+        assert last[0]["p"] is last[0]["q"] is None and None not in last[1].values()
 
     def test_a_model_of_words_without_a_model_is_refused(self):
         with pytest.raises(ValueError, match="knn or iterative"):
