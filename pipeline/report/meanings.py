@@ -116,9 +116,6 @@ MEANINGS |= {
     "constant": Meaning(
         "The column holds one value everywhere, so nothing can be learnt from it.",
         "Its different values were counted in the train rows.", "Leave it out of the content columns."),
-    "constant_column": Meaning(
-        "The column holds one value everywhere, so nothing can be learnt from it.",
-        "Its different values were counted in the train rows.", "Leave it out of the content columns."),
     "duplicate_column": Meaning(
         "The column says what another one says, if in other words.",
         "The rows that share a value were compared between columns.", "One of the two is enough."),
