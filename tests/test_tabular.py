@@ -16,6 +16,7 @@ from pipeline.modalities.tabular.impute import _encoded
 from pipeline.modalities.tabular.options import TabularAugment, TabularClean
 from pipeline.modalities.tabular.scaling import SCALINGS
 from pipeline.recipe import build_stage
+from pipeline.report.grading import grade, severity
 from pipeline.run import run_stage
 from pipeline.signals.engine import Engine, Signals
 
@@ -217,6 +218,24 @@ class TestCleanOptions:
         assert TABULAR.repair("x", "1,234", None, state)[0] == "1234"
         assert TABULAR.repair("x", "12,34", None, state) == ("12,34", [])
 
+    def test_a_cell_written_as_its_whole_column_is_says_nothing_against_its_row(self):
+        rng = np.random.default_rng(0)
+        rows = [{"row_id": f"{k:03d}", "price": f"{rng.integers(500, 3000):,}.50", "rate": f"{k % 30}%",
+                 "mass": f"{rng.normal(12, 1):.1f}" + " oz" * (k % 3 > 0), "plain": f"{rng.normal():.2f}"}
+                for k in range(120)]
+        rows[5] |= {"rate": " 7%", "plain": "$1.50"}
+        roles = Roles(content=("mass", "plain", "price", "rate"))
+        data = Dataset.of(pa.Table.from_pylist(rows), roles, "tabular")
+        step = run_stage(data, build_stage("clean", {}, "tabular"), Engine())
+        edits = step.findings.rows()
+        wrong = {(e["row_id"], e["column"]) for e in edits if e["issue"] == "malformed"}
+        assert wrong == {("005", "rate"), ("005", "plain")}
+        rest = [e for e in edits if e["issue"] == "reformatted"]
+        assert len({e["row_id"] for e in rest}) == 120 and {e["score"] for e in rest} == {1.0}
+        assert step.after.rows(["001"])[0]["rate"] == "1"
+        graded = grade([{"issue": "reformatted", "severity": severity("reformatted", 1.0, 120)}], edits, 120)
+        assert graded["word"] == "pass" and graded["score"] == 1 - 1 / 120
+
     @pytest.mark.parametrize(("frequent", "cell", "becomes"), [
         (["Bachelors", "Masters"], "Bachlors", "Bachelors"),
         (["Bachelors", "Masters"], "bachelors", "Bachelors"),
@@ -304,6 +323,16 @@ class TestCleanOptions:
 
 
 class TestVariations:
+    def test_numbers_that_clean_left_in_strings_move_and_are_interpolated(self):
+        one, other = {"x": "10.4", "code": "007", "n": "3"}, {"x": "12.8", "code": "009", "n": "7"}
+        assert TABULAR.between(one, other, 0.25) == {"x": "11.0", "code": "007", "n": "4"}
+        content = pa.table({"x": ["10.4", "12.8", "11.0", "9.9"], "code": ["007", "009", "007", "009"]})
+        state = TABULAR.fit_variation(content, np.array(["p"] * 4, dtype=object))
+        made = [TABULAR.vary({"x": "10.4", "code": "007"}, "p", s, TabularAugment(swap_fraction=0), state)[0]
+                for s in range(20)]
+        assert len({m["x"] for m in made}) > 2 and {m["code"] for m in made} == {"007"}
+        assert all(9.9 <= float(m["x"]) <= 12.8 for m in made)
+
     def test_stay_within_the_spread_and_range_of_their_class(self):
         content = pa.table({"x": [*np.linspace(0, 1, 50), *np.linspace(100, 101, 50)], "w": ["a", "b"] * 50})
         labels = np.array(["p"] * 50 + ["q"] * 50, dtype=object)

@@ -84,6 +84,9 @@ MEANINGS: dict[str, Meaning] = {
         "The cell is not as it should be: markup, garbled characters, stray spaces, a number that is not "
         "one, a picture on its side or in an odd colour mode.",
         _REPAIRED, _LEAVE),
+    "reformatted": Meaning(
+        "The column writes its numbers with a unit, a sign or commas; the cell becomes the plain number.",
+        "Most train cells of the column are written like this.", _LEAVE),
     "mojibake": Meaning("Characters were garbled by a wrong encoding.", _REPAIRED, _LEAVE),
     "markup": Meaning("The text holds HTML or other markup.", _REPAIRED, _LEAVE),
     "whitespace": Meaning("Spaces, line breaks or invisible characters are irregular.", _REPAIRED, _LEAVE),

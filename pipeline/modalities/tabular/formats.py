@@ -29,6 +29,7 @@ _SPELT = {
     "$": "dollars usd", "€": "euro euros eur", "£": "gbp",
 }  # fmt: skip
 _SAME = {word: unit for unit, words in _SPELT.items() for word in words.split()}
+_DIGITS, _GROUPS = re.compile(r"[0-9]+(?:\.[0-9]+)*"), re.compile(r"0(?:,0)+")
 _EXCHANGED = str.maketrans(".,", ",.")
 _SIZES = {
     "length": {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3, "in": 0.0254, "ft": 0.3048},
@@ -99,12 +100,15 @@ def reading(cells: Mapping[str, int]) -> dict[str, Any] | None:
     """Return how to read the filled cells of a string column as numbers, or None where they are words.
 
     {"unit": the usual one or "", "factors": {unit: what a number with it is multiplied by}}, and "decimal":
-    "," where commas stand before the decimals, see `_decimal`. Numbers without
+    "," where commas stand before the decimals, see `_decimal`. "forms": those that most cells have which
+    could, see `form`: a number so written follows its column. Numbers without
     a unit count as having the usual one. Where some cells are per cent and others plain, `5%` is 5 or 0.05,
     whichever is closer in size to the plain ones.
 
-    >>> reading({"12 oz": 5, "8.4 ounce": 2}), reading({"0.05": 9, "6%": 2}), reading({"7 kg": 5, "7 pts": 5})
-    ({'unit': 'oz', 'factors': {'': 1.0, 'oz': 1.0}}, {'unit': '%', 'factors': {'': 1.0, '%': 0.01}}, None)
+    >>> reading({"12 oz": 5, "8.4 ounce": 2})
+    {'unit': 'oz', 'factors': {'': 1.0, 'oz': 1.0}, 'forms': ['0oz']}
+    >>> reading({"0.05": 9, "6%": 2}), reading({"7 kg": 5, "7 pts": 5})
+    ({'unit': '%', 'factors': {'': 1.0, '%': 0.01}, 'forms': []}, None)
     """
     decimal = _decimal(cells)
     if decimal is None:
@@ -129,6 +133,7 @@ def reading(cells: Mapping[str, int]) -> dict[str, Any] | None:
         factors |= {u: f for u in named if (f := _factor(u, unit)) is not None}
     share = sum(units[u] for u in factors) / total if total else 0.0
     how = {"unit": unit, "factors": factors, **({"decimal": decimal} if decimal != "." else {})}
+    how["forms"] = _usual_forms(cells, how)
     return how if share >= NUMERIC_SHARE else None
 
 
@@ -169,6 +174,28 @@ def read(cell: Any, how: Mapping[str, Any]) -> float:
     if known is None or known.unit not in how["factors"]:
         return math.nan
     return float(f"{known.value * how['factors'][known.unit]:.15g}")
+
+
+def form(cell: str) -> str:
+    """Return how a number is written, whatever the number: what stands around it, and whether with commas.
+
+    >>> form("12.5 oz"), form("1,234,567.5"), form("$5"), form("-7")
+    ('0oz', '0,0', '$0', '0')
+    """
+    return _GROUPS.sub("0,0", _DIGITS.sub("0", "".join(cell.split()).lstrip("+-").casefold()))
+
+
+def _usual_forms(cells: Mapping[str, int], how: Mapping[str, Any]) -> list[str]:
+    """Forms, but for the plain one, that most of the cells have which could: below 1,000 no comma is due."""
+    times, could, total = Counter[str](), Counter[str](), sum(cells.values())
+    for cell, n in cells.items():
+        times[form(cell)] += n
+        if "," not in cell and abs(read(cell, how)) >= 1000:
+            could[form(cell)] += n
+    return sorted(
+        one for one, n in times.items()
+        if one != "0" and n > (could[one.replace("0,0", "0")] if "0,0" in one else total - n)
+    )  # fmt: skip
 
 
 def as_text(value: float) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline.abilities import Change
 from pipeline.modalities.tabular import columns, impute
 from pipeline.modalities.tabular.columns import is_number
-from pipeline.modalities.tabular.formats import as_text
+from pipeline.modalities.tabular.formats import as_text, form
 from pipeline.modalities.tabular.options import TabularClean
 from pipeline.modalities.tabular.repair import repair
 
@@ -59,9 +59,12 @@ def _cells(
         if _is_text(content[name]):  # what fills a null is a string there
             known = {cell: (_as_word(value), why) for cell, (value, why) in known.items()}
         wrong = {cell for cell, (_, reasons) in known.items() if reasons}
+        forms = state["numbers"].get(name, {}).get("reading", {}).get("forms", ())
+        alone = {cell for cell in wrong if isinstance(cell, str) and len(known[cell][1]) == 1}
+        usual = {cell for cell in alone if form(cell) in forms}
         for row, cell in enumerate(cells):
             if cell in wrong:
-                found[row, name] = Change(row, name, *known[cell])
+                found[row, name] = Change(row, name, *known[cell], cell in usual)
         out[name] = pa.array([known[c][0] if c in wrong else c for c in cells], content[name].type)
     return pa.table(out), found
 
