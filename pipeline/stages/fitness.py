@@ -30,10 +30,10 @@ class Fitness(Stage, frozen=True):
     constant: one value everywhere, or none; one value and blanks, as ticks are, is not. identifier: words
     that hardly repeat, or whole numbers that never do and that lie as close as a counter's or have equally
     many digits, six at least, as codes have: measures such as salaries are not. label_leakage: predicting
-    from the column alone, out of fold, the commonest label of its value (numbers: of its 1/32 by rank) is right in a
-    share `leak` of the rows of each class, on average (balanced accuracy; of classes with fewer than 5 rows
-    nothing can be told out of fold, they are left out). Such a column is a leak when it is not known where
-    the model is used; only a person can say.
+    from the column alone, out of fold, the commonest label of its value (numbers: of its 1/32 by rank) is
+    right in a share `leak` of the rows of each class, on average (balanced accuracy; of classes with fewer
+    than 5 rows nothing can be told out of fold, they are left out). Such a column is a leak when it is not
+    known where the model is used; only a person can say.
     score: 1 - distinct share, or 1 - balanced accuracy; 0 for a constant. Flags on columns, never on rows.
     Kaufman, Rosset & Perlich, KDD 2011 (leakage). Cost: O(rows) a column.
     """
