@@ -119,6 +119,10 @@ MEANINGS |= {
     "constant": Meaning(
         "The column holds one value everywhere, so nothing can be learnt from it.",
         "Its different values were counted in the train rows.", "Leave it out of the content columns."),
+    "continuous_label": Meaning(
+        "The labels are numbers that hardly repeat: measurements, not classes.",
+        "The different labels of the train rows were counted.",
+        "Name another label column, or cut this one into classes; regression is not supported."),
     "duplicate_column": Meaning(
         "The column says what another one says, if in other words.",
         "The rows that share a value were compared between columns.", "One of the two is enough."),

@@ -54,8 +54,8 @@ class Select(Stage, frozen=True):
     @classmethod
     def _whole_or_a_fraction(cls, budget: int | float | None) -> int | float | None:
         if isinstance(budget, float) and budget >= 1 and (budget == 1 or budget != int(budget)):
-            meant = "1 for one row, or none to keep all" if budget == 1 else "a whole one, or a fraction below 1"
-            raise ValueError(f"{budget!r} is no number of rows; write {meant}")
+            write = "1 for one row, none to keep all" if budget == 1 else "a whole one or a fraction below 1"
+            raise ValueError(f"{budget!r} is no number of rows; write {write}")
         return budget
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
