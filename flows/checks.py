@@ -20,8 +20,8 @@ FOUND_BY = {
     "near_duplicate": "duplicates", "leakage": "duplicates", "conflicting_labels": "duplicates",
     "null": "quality", "too_short": "quality", "too_long": "quality", "gibberish": "quality",
     "low_information": "quality", "mostly_missing": "quality", "rare_label": "quality", "malformed": "clean",
-    "wrong_cell": "cells", "constant_column": "cells", "duplicate_column": "cells",
-    "contradiction": "duplicates", "contaminated": "duplicates",
+    "reformatted": "clean", "wrong_cell": "cells", "duplicate_column": "cells",
+    "continuous_label": "quality", "contradiction": "duplicates", "contaminated": "duplicates",
     **dict.fromkeys(("constant", "identifier", "label_leakage"), "fitness"),
     **dict.fromkeys(("dark", "light", "blurry", "odd_size", "odd_aspect_ratio", "grayscale"), "quality"),
     **dict.fromkeys((

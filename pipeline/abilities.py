@@ -40,12 +40,16 @@ class Clash(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A cell that `repair_rows` repairs: row by position, what it becomes and what was wrong, in words."""
+    """A cell that `repair_rows` repairs: row by position, what it becomes and what was wrong, in words.
+
+    usual : the cell is written as its column writes all of them, so the change says nothing against the row.
+    """
 
     row: int
     column: str
     value: Any
     reasons: list[str]
+    usual: bool = False
 
 
 class CellFinding(NamedTuple):

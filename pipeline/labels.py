@@ -15,6 +15,7 @@ votes that are all null or 0.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,9 @@ import pyarrow as pa
 from pipeline.dataset import Dataset
 from pipeline.hashing import cell_json
 from pipeline.stage import NotApplicable
+
+_NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")  # 007 is a code
+_MOST_CLASSES = 20  # that numbers may stand for, however few the rows are
 
 Shape = Literal["none", "single", "set", "votes", "other"]
 
@@ -139,6 +143,29 @@ def classes_in(cell: Any) -> list[Any]:
     if isinstance(cell, dict):
         return [max(sorted(cell), key=lambda c: cell[c] or 0.0)]
     return [c for c in cell if c is not None] if isinstance(cell, list | tuple) else [cell]
+
+
+def measured(data: Dataset) -> str | None:
+    """Say why the label column holds measurements and no classes; None where it may hold classes.
+
+    Numbers of more than 20 different values on the train rows do: more than a value for 5 rows where some
+    have decimals, a value for 2 where all are whole.
+
+    >>> from pipeline.dataset import Roles
+    >>> rows = {"row_id": [f"{k:02d}" for k in range(30)], "x": [0] * 30, "y": [k / 7 for k in range(30)]}
+    >>> measured(Dataset.of(rows, Roles(content=("x",), label="y"), "tabular"))
+    "label 'y' holds 30 different numbers on 30 train rows: regression is not supported, labels are classes"
+    """
+    if shape_of(data) != "single":
+        return None
+    known = [v for v, t in zip(data.labels, data.is_train, strict=True) if t and not is_missing(v)]
+    if any(isinstance(v, bool) or _NUMBER.fullmatch(str(v)) is None for v in known):
+        return None
+    different, per_value = len(set(known)), 2 if all(float(v).is_integer() for v in known) else 5
+    if different <= max(_MOST_CLASSES, len(known) / per_value):
+        return None
+    what = f"label {data.roles.label!r} holds {different:,} different numbers on {len(known):,} train rows"
+    return f"{what}: regression is not supported, labels are classes"
 
 
 def as_named(cell: Any) -> str:

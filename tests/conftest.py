@@ -95,7 +95,7 @@ def table_rows(seed: int = 0) -> list[dict]:
     add(0.1, 0.1, "blue", "never")  # a label nobody else has
     near = rows[3]
     add(near["x"], near["y"], "crimson", near["label"])  # near copy: one cell of three differs
-    add(-2.1, 2.05, "green", "low")  # a colour that the rest of the row contradicts
+    add(-2100.0, 2.05, "red", "low")  # a number whose decimal point the rest of the row puts elsewhere
     return rows
 
 

@@ -30,7 +30,7 @@ VARIANTS: dict[str, list[dict]] = {
         {}, {"action": "flag"}, *({"action": a, "act_from": 0} for a in ("drop", "relabel", "down_weight"))
     ],
     "anomalies": [{}, {"action": "drop"}],
-    "rebalance": [{}, *({"method": m} for m in ("over", "under", "smote", "enn")), {"min_ratio": 100}],
+    "rebalance": [{}, *({"method": m} for m in ("over", "under", "smote", "enn"))],
     "select": [{}, *({"budget": 0.5, "method": m, "equal": m == "diverse"} for m in SELECTIONS)],
     "augment": [{"per_row": 2}, {"target": "all"}],
     "fitness": [{"leak": 0.6}],
@@ -47,7 +47,7 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {  # (stage, fixture, verb)
     **{("rebalance", kind, verb): ONE_CLASS for kind in ("text-sets", "text-votes") for verb in ACTIONS},
     **{(stage, kind, verb): why for kind in ("sft", "preference") for stage, verbs, why in (
         ("label_noise", ("flag", "drop", "set"), "answers are no labels"),
-        ("rebalance", ("flag", "drop", "set", "add"), "answers are no classes"),
+        ("rebalance", ("drop", "set", "add"), "answers are no classes"),
         ("review", ("set",), "there is no label to change"),
         ("fitness", ("flag",), "a column of turns is no column of values"),
     ) for verb in verbs},

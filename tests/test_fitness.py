@@ -51,6 +51,26 @@ def test_whole_numbers_and_words_that_never_repeat_name_rows():
     assert found == {("identifier", "number"), ("identifier", "key")}
 
 
+def test_measures_in_whole_numbers_name_no_rows_and_codes_do():
+    found = flagged(table(
+        salary=lambda labels, rng: rng.sample(range(20_000, 200_000), len(labels)),
+        year=lambda labels, rng: [1000 + k * 7 for k in range(len(labels))],
+        customer=lambda labels, rng: rng.sample(range(10**7, 10**8), len(labels)),
+        row=lambda labels, rng: rng.sample(range(1, 2 * len(labels)), len(labels))))
+    assert found == {("identifier", "customer"), ("identifier", "row")}
+
+
+def test_a_column_of_ticks_and_blanks_is_no_constant():
+    assert flagged(table(promo=lambda labels, rng: [rng.choice(["yes", None]) for _ in labels])) == set()
+
+
+def test_one_row_of_a_class_does_not_hide_a_leak():
+    data = table(outcome=lambda labels, rng: [f"code-{label}" for label in labels])
+    rows = data.table.to_pydict()
+    rows["label"][0] = "maybe"
+    assert flagged(Dataset.of(rows, data.roles, "tabular")) == {("label_leakage", "outcome")}
+
+
 def test_a_column_of_one_value_is_constant_and_missing_counts_as_no_value():
     found = flagged(table(same=lambda labels, rng: ["x"] * len(labels),
                           none=lambda labels, rng: [None] * len(labels)))

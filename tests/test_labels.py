@@ -307,3 +307,20 @@ def test_an_audit_takes_probabilities_of_lists_that_the_user_brings():
     done = assay.audit(frame, label="y", pred_probs=probs, embeddings=rng.normal(size=(60, 4)))
     noise = next(step for step in done.steps if step.stage.name == "label_noise")
     assert [e["row_id"] for e in noise.findings.rows()] == ["7"]
+
+
+@pytest.mark.parametrize(("labels", "continuous"), [
+    ([f"{k / 7:.2f}" for k in range(120)], True), ([k * 1.37 for k in range(120)], True),
+    ([3 * k for k in range(120)], True), ([k % 40 for k in range(120)], False),
+    ([1 + k % 9 / 2 for k in range(120)], False), ([f"{k:03d}" for k in range(120)], False),
+    ([f"class {k}" for k in range(120)], False)])
+def test_labels_that_are_measurements_are_named_once_and_learnt_from_by_nobody(labels, continuous):
+    rows = {"row_id": [f"{k:03d}" for k in range(120)], "x": [k % 11 / 3 for k in range(120)], "y": labels}
+    data = Dataset.of(rows, Roles(content=("x",), label="y"), "tabular")
+    edits = run_stage(data, Quality()).findings.rows()
+    if not continuous:
+        assert "continuous_label" not in {e["issue"] for e in edits}
+    else:
+        assert [(e["row_id"], e["issue"], e["column"]) for e in edits] == [(None, "continuous_label", "y")]
+        step = run_stage(data, LabelNoise())
+        assert step.skipped.startswith("label 'y' holds 120 different numbers on 120 train rows: regression")

@@ -97,3 +97,9 @@ def test_held_out_rows_are_no_parents(engine):
     train = set(data.ids[data.is_train])
     parents = pc.list_flatten(step.findings.added["parents"]).to_pylist()
     assert parents and set(parents) <= train
+
+
+def test_classes_of_about_the_same_size_are_no_issue(engine):
+    step = run_stage(make_table(), build_stage("rebalance", {"min_ratio": 100}, "tabular"), engine)
+    assert not step.findings.rows() and not step.skipped
+    assert step.findings.metrics["imbalance_ratio"] > 1 and step.findings.scores.num_rows

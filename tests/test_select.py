@@ -46,6 +46,15 @@ class TestBudget:
         step = run_stage(make_text(), Select())
         assert step.skipped == "no budget: set budget to a number of rows, or to a fraction below 1"
 
+    @pytest.mark.parametrize(("budget", "said"), [(1.0, "1 for one row"), (1.5, "whole"), (20.5, "20.5")])
+    def test_a_budget_of_half_a_row_or_of_a_whole_that_may_be_one_row_is_refused(self, budget, said):
+        with pytest.raises(ValueError, match=said):
+            Select(budget=budget)
+
+    def test_a_budget_of_one_is_one_row(self):
+        assert run_stage(make_text(), Select(budget=1)).after.is_train.sum() == 1
+        assert Select(budget=20.0).budget == 20
+
     def test_a_budget_that_covers_everything_is_no_work(self):
         step = run_stage(make_text(), Select(budget=5000))
         assert step.skipped and "covers all" in step.skipped

@@ -16,6 +16,7 @@ from pipeline.modalities.tabular.impute import _encoded
 from pipeline.modalities.tabular.options import TabularAugment, TabularClean
 from pipeline.modalities.tabular.scaling import SCALINGS
 from pipeline.recipe import build_stage
+from pipeline.report.grading import grade, severity
 from pipeline.run import run_stage
 from pipeline.signals.engine import Engine, Signals
 
@@ -196,6 +197,45 @@ class TestCleanOptions:
         assert TABULAR.repair("x", clean, None, state) == (clean, [])
         assert TABULAR.repair("x", dirty, TabularClean(units=False), state)[0] == dirty
 
+    def test_decimal_commas_are_read_as_decimals_in_the_whole_column_and_said(self):
+        cells = {"kg": ["1,792", "0,655", "2,539", "1,980"], "len": ["42,5", "7", "1,250", "9,9"]}
+        state = TABULAR.fit(pa.table(cells))
+        assert TABULAR.repair("kg", "1,792", None, state) == (
+            "1.792", ["'1,792' is the number 1.792, commas standing before the column's decimals"])
+        assert TABULAR.repair("len", "1.250,5", None, state)[0] == "1250.5"
+        assert TABULAR.repair("kg", "1.792", None, state) == ("1.792", [])
+        assert state["numbers"]["kg"]["high"] == 2.539
+
+    @pytest.mark.parametrize("cells", [
+        ["0,655", *["1,792"] * 20], ["0,655", "1,234,567"], ["42,5", "42.5"], ["12,34", "1,234.5"]])
+    def test_commas_that_nobody_can_tell_stay_words(self, cells):
+        state = TABULAR.fit(pa.table({"x": cells}))
+        assert not state["numbers"]
+        assert TABULAR.repair("x", cells[0], None, state) == (cells[0], [])
+
+    def test_one_slip_among_thousands_separators_does_not_turn_them_into_decimals(self):
+        state = TABULAR.fit(pa.table({"x": [*["1,234.5"] * 200, "12,34"]}))
+        assert TABULAR.repair("x", "1,234", None, state)[0] == "1234"
+        assert TABULAR.repair("x", "12,34", None, state) == ("12,34", [])
+
+    def test_a_cell_written_as_its_whole_column_is_says_nothing_against_its_row(self):
+        rng = np.random.default_rng(0)
+        rows = [{"row_id": f"{k:03d}", "price": f"{rng.integers(500, 3000):,}.50", "rate": f"{k % 30}%",
+                 "mass": f"{rng.normal(12, 1):.1f}" + " oz" * (k % 3 > 0), "plain": f"{rng.normal():.2f}"}
+                for k in range(120)]
+        rows[5] |= {"rate": " 7%", "plain": "$1.50"}
+        roles = Roles(content=("mass", "plain", "price", "rate"))
+        data = Dataset.of(pa.Table.from_pylist(rows), roles, "tabular")
+        step = run_stage(data, build_stage("clean", {}, "tabular"), Engine())
+        edits = step.findings.rows()
+        wrong = {(e["row_id"], e["column"]) for e in edits if e["issue"] == "malformed"}
+        assert wrong == {("005", "rate"), ("005", "plain")}
+        rest = [e for e in edits if e["issue"] == "reformatted"]
+        assert len({e["row_id"] for e in rest}) == 120 and {e["score"] for e in rest} == {1.0}
+        assert step.after.rows(["001"])[0]["rate"] == "1"
+        graded = grade([{"issue": "reformatted", "severity": severity("reformatted", 1.0, 120)}], edits, 120)
+        assert graded["word"] == "pass" and graded["score"] == 1 - 1 / 120
+
     @pytest.mark.parametrize(("frequent", "cell", "becomes"), [
         (["Bachelors", "Masters"], "Bachlors", "Bachelors"),
         (["Bachelors", "Masters"], "bachelors", "Bachelors"),
@@ -253,11 +293,29 @@ class TestCleanOptions:
         ({"fill": "constant", "constant": 7.0, "fill_text": "constant", "constant_text": "o"}, 7.0, "o"),
         ({"fill": "mean"}, 2.625, None), ({"fill": "none"}, None, None)])
     def test_every_filling_writes_what_it_says(self, options, number, word):
-        rows = {"row_id": list("abcde"), "x": [2.0, 2.0, 2.5, 4.0, None], "w": ["a", "a", "b", "c", None]}
-        data = Dataset.of(rows, Roles(content=("w", "x")), "tabular")
+        rows = {"row_id": list("abcde"), "x": [2.0, 2.0, 2.5, 4.0, None], "w": ["a", "a", "b", "c", None],
+                "u": [1.0] * 5, "v": ["v"] * 5}
+        data = Dataset.of(rows, Roles(content=("u", "v", "w", "x")), "tabular")
         step = run_stage(data, build_stage("clean", {"tabular": options}, "tabular"), Engine())
         last = step.after.rows(["e"])[0]
         assert (last["x"], last["w"]) == (number, word)
+
+    @pytest.mark.parametrize("fill", ["median", "knn", "iterative"])
+    def test_a_row_that_is_mostly_missing_is_left_for_quality_to_judge(self, fill):
+        rng = np.random.default_rng(0)
+        rows = [{"row_id": f"{k:02d}", **{c: f"{rng.normal():.3f}" for c in "pqrs"}} for k in range(40)]
+        rows[3] |= dict.fromkeys("pqrs", None)
+        rows[4] |= {"p": None, "q": "?", "r": ""}
+        rows[5] |= {"p": None, "q": "?"}
+        data, found = Dataset.of(pa.Table.from_pylist(rows), Roles(content=tuple("pqrs")), "tabular"), {}
+        for name, own in (("clean", {"fill": fill}), ("quality", {})):
+            step = run_stage(data, build_stage(name, {"tabular": own}, "tabular"), Engine())
+            found |= {(e["row_id"], e["issue"]): e["action"] for e in step.findings.rows()}
+            data = step.after
+        assert found == {("03", "null"): "drop", ("04", "mostly_missing"): "flag",
+                         ("04", "malformed"): "set", ("05", "malformed"): "set"}
+        last = data.rows(["04", "05"])
+        assert last[0]["p"] is last[0]["q"] is None and None not in last[1].values()
 
     def test_a_model_of_words_without_a_model_is_refused(self):
         with pytest.raises(ValueError, match="knn or iterative"):
@@ -265,6 +323,16 @@ class TestCleanOptions:
 
 
 class TestVariations:
+    def test_numbers_that_clean_left_in_strings_move_and_are_interpolated(self):
+        one, other = {"x": "10.4", "code": "007", "n": "3"}, {"x": "12.8", "code": "009", "n": "7"}
+        assert TABULAR.between(one, other, 0.25) == {"x": "11.0", "code": "007", "n": "4"}
+        content = pa.table({"x": ["10.4", "12.8", "11.0", "9.9"], "code": ["007", "009", "007", "009"]})
+        state = TABULAR.fit_variation(content, np.array(["p"] * 4, dtype=object))
+        made = [TABULAR.vary({"x": "10.4", "code": "007"}, "p", s, TabularAugment(swap_fraction=0), state)[0]
+                for s in range(20)]
+        assert len({m["x"] for m in made}) > 2 and {m["code"] for m in made} == {"007"}
+        assert all(9.9 <= float(m["x"]) <= 12.8 for m in made)
+
     def test_stay_within_the_spread_and_range_of_their_class(self):
         content = pa.table({"x": [*np.linspace(0, 1, 50), *np.linspace(100, 101, 50)], "w": ["a", "b"] * 50})
         labels = np.array(["p"] * 50 + ["q"] * 50, dtype=object)

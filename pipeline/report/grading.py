@@ -23,8 +23,10 @@ _HIGH_FROM: dict[str, float] = {  # fraction of rows from which an issue is grav
     "contradiction": 0.01, "wrong_cell": 0.05, "identical_pair": 0.02, "empty_answer": 0.02,
 }  # fmt: skip
 _USUAL_HIGH, _LOW_BELOW = 0.2, 0.01
-_INFORMS = frozenset({"augmented", "class_imbalance", "not_selected", "grayscale"})
-_ABOUT_COLUMNS = {"label_leakage": "high", "identifier": "medium", "length_bias": "medium"}
+_INFORMS = frozenset({"augmented", "class_imbalance", "not_selected", "grayscale", "reformatted"})
+_ABOUT_COLUMNS = {
+    "label_leakage": "high", "continuous_label": "high", "identifier": "medium", "length_bias": "medium",
+}  # fmt: skip
 _ABOUT_THE_MODEL = frozenset({"underperforming_group"})
 
 

@@ -84,6 +84,9 @@ MEANINGS: dict[str, Meaning] = {
         "The cell is not as it should be: markup, garbled characters, stray spaces, a number that is not "
         "one, a picture on its side or in an odd colour mode.",
         _REPAIRED, _LEAVE),
+    "reformatted": Meaning(
+        "The column writes its numbers with a unit, a sign or commas; the cell becomes the plain number.",
+        "Most train cells of the column are written like this.", _LEAVE),
     "mojibake": Meaning("Characters were garbled by a wrong encoding.", _REPAIRED, _LEAVE),
     "markup": Meaning("The text holds HTML or other markup.", _REPAIRED, _LEAVE),
     "whitespace": Meaning("Spaces, line breaks or invisible characters are irregular.", _REPAIRED, _LEAVE),
@@ -116,9 +119,10 @@ MEANINGS |= {
     "constant": Meaning(
         "The column holds one value everywhere, so nothing can be learnt from it.",
         "Its different values were counted in the train rows.", "Leave it out of the content columns."),
-    "constant_column": Meaning(
-        "The column holds one value everywhere, so nothing can be learnt from it.",
-        "Its different values were counted in the train rows.", "Leave it out of the content columns."),
+    "continuous_label": Meaning(
+        "The labels are numbers that hardly repeat: measurements, not classes.",
+        "The different labels of the train rows were counted.",
+        "Name another label column, or cut this one into classes; regression is not supported."),
     "duplicate_column": Meaning(
         "The column says what another one says, if in other words.",
         "The rows that share a value were compared between columns.", "One of the two is enough."),

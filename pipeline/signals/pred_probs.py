@@ -13,7 +13,7 @@ from pydantic import Field, PositiveFloat
 
 from pipeline.dataset import Dataset
 from pipeline.hashing import cell_json
-from pipeline.labels import Labels, labels_of
+from pipeline.labels import Labels, labels_of, measured
 from pipeline.modalities import modality
 from pipeline.signals import Signal
 from pipeline.stage import NotApplicable
@@ -114,6 +114,8 @@ def codes_of(labels: Iterable[Any], classes: Sequence[Any]) -> np.ndarray:
 def _learnable(data: Dataset) -> Labels:
     """Return the labels over the classes that at least 2 train rows name (and 2 do not, in sets), sorted."""
     everything = labels_of(data)
+    if (why := measured(data)) is not None:
+        raise NotApplicable(why)
     usable = data.is_train & (data.weights > 0) & everything.known
     named = (everything.targets[usable] > 0).sum(axis=0)
     n_rows, sets = int(usable.sum()), everything.shape == "set"

@@ -20,17 +20,19 @@ class Cells(Stage, frozen=True):
 
     A cell is wrong when a dependency between columns that holds in nearly all train rows says otherwise, when
     its value is very unlikely given the rest of its row and another is very likely, when it is a number far
-    out of its column, or when it looks like hardly any other. Where dependency or model know the value, it is
-    proposed. What is said of a row is a function of that row and of train rows; a train row is judged by the
-    others. score of a cell: how likely it is as it stands; of a row: the lowest of its cells.
-    Columns that are constant or repeat another are flagged as a whole.
+    out of its column, or when it looks like hardly any other. Where a dependency or the place of a decimal
+    point tells the value, a train row gets it; a held-out row is flagged and stays as it is. What is said of
+    a row is a function of that row and of train rows; a train row is judged by the others. score of a cell:
+    how likely it is as it stands; of a row: the lowest of its cells. Columns that repeat another are flagged
+    as a whole; those that hold one value everywhere are for `fitness` to name.
     """
 
     name = "cells"
-    touches: ClassVar[Literal["train", "all", "human"]] = "all"
     actions: ClassVar[tuple[Action, ...]] = ("flag", "set")
 
-    action: Literal["flag", "set"] = Field("set", description="set: where the value is known; else only flag")
+    action: Literal["flag", "set"] = Field(
+        "set", description="set: in train rows, where the value is known; else only flag"
+    )
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Name the cells, and what they should be."""
@@ -43,7 +45,8 @@ class Cells(Stage, frozen=True):
         scores, edits = np.ones(data.n_rows), []
         for cell in found.cells:
             scores[cell.row] = min(scores[cell.row], cell.score)
-            action: Action = self.action if cell.repaired else "flag"
+            sets = cell.repaired and data.is_train[cell.row]
+            action: Action = self.action if sets else "flag"
             edits.append(
                 Edit(
                     data.ids[cell.row],

@@ -22,13 +22,14 @@ class Clean(Stage, frozen=True):
     """Cells whose repaired form differs from what they hold.
 
     It touches all splits: each value is a function of the cell itself (where the modality needs it, of its
-    row) and of state learnt from train rows. score = 0 for a cell that is repaired. Cost: O(characters).
+    row) and of state learnt from train rows. score = 0 for a cell that is repaired; 1, as `reformatted`, for
+    one that is written as its whole column is, which says nothing against its row. Cost: O(characters).
     """
 
     name = "clean"
     touches: ClassVar[Literal["train", "all", "human"]] = "all"
     actions: ClassVar[tuple[Action, ...]] = ("set",)
-    policy: ClassVar[tuple[str, ...]] = ("malformed",)
+    policy: ClassVar[tuple[str, ...]] = ("malformed", "reformatted")
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Say which content cells to set to what."""
@@ -41,10 +42,11 @@ class Clean(Stage, frozen=True):
             changes = self._of_cells(data, state, signals)
         edits = []
         cells = {column: data.table[column].to_pylist() for column in data.roles.content}
-        for row, column, value, reasons in changes:
+        for row, column, value, reasons, usual in changes:
             because = f"{column}: {', '.join(reasons)}"
             before = cells[column][row]
-            edits.append(Edit(data.ids[row], "malformed", 0.0, "set", because, column, before, value))
+            issue, score = ("reformatted", 1.0) if usual else ("malformed", 0.0)
+            edits.append(Edit(data.ids[row], issue, score, "set", because, column, before, value))
         return Findings.of(self.name, edits, fitted=dict(state))
 
     def _of_cells(self, data: Dataset, state: Mapping[str, Any], signals: Signals) -> Iterator[Change]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -19,15 +20,20 @@ from pipeline.stage import NotApplicable, Stage
 
 FOLDS = 5
 BINS = 32  # of a column of numbers, by rank
+_SPAN = 3  # times as many numbers as rows, at most, that a counter runs through: a third may be train rows
+_DIGITS = 6  # of whole numbers that are codes, at least: fewer make a measure
 
 
 class Fitness(Stage, frozen=True):
     """Content columns that should not be learnt from, judged on the train rows.
 
-    constant: one value everywhere. identifier: words or whole numbers that hardly repeat, so that they name
-    rows. label_leakage: predicting from the column alone, out of fold, the commonest label of its value
-    (numbers: of its 1/32 by rank) is right in a share `leak` of the rows of each class, on average (balanced
-    accuracy). Such a column is a leak when it is not known where the model is used; only a person can say.
+    constant: one value everywhere, or none; one value and blanks, as ticks are, is not. identifier: words
+    that hardly repeat, or whole numbers that never do and that lie as close as a counter's or have equally
+    many digits, six at least, as codes have: measures such as salaries are not. label_leakage: predicting
+    from the column alone, out of fold, the commonest label of its value (numbers: of its 1/32 by rank) is
+    right in a share `leak` of the rows of each class, on average (balanced accuracy; of classes with fewer
+    than 5 rows nothing can be told out of fold, they are left out). Such a column is a leak when it is not
+    known where the model is used; only a person can say.
     score: 1 - distinct share, or 1 - balanced accuracy; 0 for a constant. Flags on columns, never on rows.
     Kaufman, Rosset & Perlich, KDD 2011 (leakage). Cost: O(rows) a column.
     """
@@ -55,14 +61,16 @@ class Fitness(Stage, frozen=True):
             different = len({cell_json(cell) for cell in known})
             accuracy = _alone(column, cells, train)
             measured[column] = {"distinct": different, "balanced_accuracy": accuracy}
-            edits += self._said(column, known, different, accuracy)
+            edits += self._said(column, cells, known, different, accuracy)
         return Findings.of(self.name, edits, metrics={"columns": measured})
 
-    def _said(self, column: str, known: list[Any], different: int, accuracy: float | None) -> Iterator[Edit]:
-        if different <= 1:
-            why = f"{column}: {different} value(s) in all train rows"
-            yield Edit(None, "constant", 0.0, "flag", why, column)
-        elif _names(known) and different >= self.distinct * len(known):
+    def _said(
+        self, column: str, cells: list[Any], known: list[Any], different: int, accuracy: float | None
+    ) -> Iterator[Edit]:
+        if not known or (different == 1 and len(known) == len(cells)):
+            what = f"{cell_json(known[0])} in all" if known else "missing in all"
+            yield Edit(None, "constant", 0.0, "flag", f"{column}: {what} {len(cells):,} train rows", column)
+        elif _names(known) and different >= max(self.distinct * len(known), 2):
             share = different / len(known)
             why = f"{column}: {different:,} different values in {len(known):,} train rows, so it names rows"
             yield Edit(None, "identifier", 1 - share, "flag", f"{why} (use it as the id column)", column)
@@ -77,16 +85,23 @@ def _is_single(kind: pa.DataType) -> bool:
 
 
 def _names(known: list[Any]) -> bool:
-    """Whether values look like names of rows: whole numbers, or words without spaces."""
+    """Whether values look like names of rows: numbers as counters and codes are, or words without spaces.
+
+    >>> _names([1, 2, 4, 5]), _names([104729, 350377, 815669]), _names([31250, 154270, 91428])
+    (True, True, False)
+    """
     if all(isinstance(cell, int) and not isinstance(cell, bool) for cell in known):
-        return True
+        counted = max(known) - min(known) < _SPAN * len(known)
+        coded = min(known) >= 10 ** (_DIGITS - 1) and len(str(min(known))) == len(str(max(known)))
+        return len(set(known)) == len(known) and (counted or coded)
     return all(isinstance(cell, str) and not any(map(str.isspace, cell.strip())) for cell in known)
 
 
 def _alone(column: str, cells: list[Any], train: Dataset) -> float | None:
     """Return the balanced accuracy of one column, None where labels are no single classes."""
     labels = [None if v is None or isinstance(v, list | dict) else cell_json(v) for v in train.labels]
-    rows = [i for i, label in enumerate(labels) if label is not None]
+    times = Counter(labels)
+    rows = [i for i, label in enumerate(labels) if label is not None and times[label] >= FOLDS]
     classes = sorted({str(labels[i]) for i in rows})
     if not 2 <= len(classes) <= max(2, len(rows) // 5):
         return None

@@ -12,7 +12,7 @@ from pipeline.abilities import ChecksRows
 from pipeline.dataset import Dataset
 from pipeline.findings import Action, Edit, Findings
 from pipeline.hashing import cell_json
-from pipeline.labels import classes_in
+from pipeline.labels import classes_in, measured
 from pipeline.modalities import Rule
 from pipeline.signals.engine import Signals
 from pipeline.stage import Stage
@@ -73,6 +73,9 @@ class Quality(Stage, frozen=True):
         scores += [(issue, data.ids, values) for issue, values in score.items()]
 
     def _rare_labels(self, data: Dataset) -> list[Edit]:
+        if self.min_label_rows and (why := measured(data)) is not None:
+            why += "; name another label column, or cut this one into classes"
+            return [Edit(None, "continuous_label", 0.0, "flag", why, data.roles.label)]
         train = [
             (row_id, sorted(map(cell_json, classes_in(label))))
             for row_id, label, t in zip(data.ids, data.labels, data.is_train, strict=True)

@@ -32,7 +32,7 @@ class Rebalance(Stage, frozen=True):
     """
 
     name = "rebalance"
-    actions: ClassVar[tuple[Action, ...]] = ("set", "add", "drop", "flag")
+    actions: ClassVar[tuple[Action, ...]] = ("set", "add", "drop")
     needs: ClassVar[tuple[str, ...]] = ("measures", "embeddings")
     rebuilt: ClassVar[bool] = True
 
@@ -66,15 +66,7 @@ class Rebalance(Stage, frozen=True):
         metrics = {"imbalance_ratio": round(most / least, 4), "classes": dict(sorted(counts.items()))}
         scores = [("class_imbalance", data.ids[train], np.array([counts[name] / most for name in names]))]
         if most / least < self.min_ratio and not focus[train].any():
-            edit = Edit(
-                None,
-                "class_imbalance",
-                least / most,
-                "flag",
-                f"largest class is {most / least:.2f} times the "
-                f"smallest, below min_ratio={self.min_ratio}: nothing to do",
-            )
-            return Findings.of(self.name, [edit], scores, metrics=metrics)
+            return Findings.of(self.name, [], scores, metrics=metrics)  # about as many of each
         if self.method == "weights":
             return Findings.of(
                 self.name, self._weights(data, train, names, counts, focus), scores, metrics=metrics

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.coreset import MOST, facility_location, k_centre
 from pipeline.dataset import Dataset
@@ -35,8 +35,8 @@ class Select(Stage, frozen=True):
     actions: ClassVar[tuple[Action, ...]] = ("drop",)
     rebuilt: ClassVar[bool] = True
 
-    budget: float | None = Field(
-        None, gt=0, description="train rows to keep; below 1, the fraction of them"
+    budget: int | float | None = Field(
+        None, gt=0, description="train rows to keep, 1 is one row; below 1, the fraction of them"
     )
     method: Literal["random", "stratified", "diverse", "quality", "difficulty"] = Field(
         "stratified", description="random: from all rows alike; the others class by class"
@@ -49,6 +49,14 @@ class Select(Stage, frozen=True):
         "ambiguous", description="difficulty: lowest probability of the label, closest call, or highest"
     )
     seed: int = 0
+
+    @field_validator("budget")
+    @classmethod
+    def _whole_or_a_fraction(cls, budget: int | float | None) -> int | float | None:
+        if isinstance(budget, float) and budget >= 1 and (budget == 1 or budget != int(budget)):
+            write = "1 for one row, none to keep all" if budget == 1 else "a whole one or a fraction below 1"
+            raise ValueError(f"{budget!r} is no number of rows; write {write}")
+        return budget
 
     def find(self, data: Dataset, signals: Signals) -> Findings:
         """Say which train rows the budget leaves out."""

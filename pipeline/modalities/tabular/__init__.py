@@ -146,18 +146,8 @@ class Tabular:
         return variation.vary(cells, label, seed, TabularAugment.model_validate(options or {}), state)
 
     def between(self, one: Mapping[str, Any], other: Mapping[str, Any], share: float) -> dict[str, Any]:
-        """Interpolate numbers; whole ones stay whole. Words, and what is missing, are the nearer row's.
-
-        >>> MODALITY.between({"a": 0, "b": "x", "c": 1.0}, {"a": 10, "b": "y", "c": 2.0}, 0.25)
-        {'a': 2, 'b': 'x', 'c': 1.25}
-        """
-        out = dict(one if share < 0.5 else other)
-        for column in out:
-            ends = (one[column], other[column])
-            if all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in ends):
-                value = ends[0] + share * (ends[1] - ends[0])
-                out[column] = round(value) if all(isinstance(cell, int) for cell in ends) else value
-        return out
+        """Interpolate numbers; see `variation.between`."""
+        return variation.between(one, other, share)
 
     def show(self, cells: Mapping[str, Any]) -> str:
         """Return the cells by name.

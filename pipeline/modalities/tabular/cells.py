@@ -193,16 +193,14 @@ def _rare_shapes(table: Table) -> Iterator[CellFinding]:
 
 
 def _odd_columns(table: Table) -> Iterator[tuple[str, str, str]]:
-    """(column, issue, because) for columns that say nothing, or nothing new, in the train rows."""
+    """(column, issue, because) for columns that say what another one says in the train rows."""
     seen: dict[str, str] = {}
     for k, name in enumerate(table.names):
         codes = table.codes[table.is_train, k]
         if len(codes) < 2:
             return
         if len(np.unique(codes)) == 1:
-            value = "missing" if codes[0] < 0 else repr(table.raw[name][codes[0]])
-            yield name, "constant_column", f"{name} is {value} in all {len(codes):,} train rows"
-            continue
+            continue  # says nothing at all: `fitness` names it
         known = codes[codes >= 0]
         if 2 * len(np.unique(known)) > len(known):  # nearly all cells differ: only equal ones say the same
             key = repr([None if c < 0 else table.raw[name][c] for c in codes])

@@ -18,7 +18,7 @@ from pipeline.modalities.tabular.options import MISSING
 MOST_CATEGORIES = 50  # of a column, the most frequent in train rows; the others share nothing
 _KNOTS = 101  # quantiles that are kept of a column of numbers
 _MISSING = frozenset(MISSING)
-_PLAIN = {"unit": "", "factors": {"": 1.0}}
+_PLAIN = {"unit": "", "factors": {"": 1.0}, "forms": []}
 
 
 def fit(content: pa.Table) -> dict[str, Any]:

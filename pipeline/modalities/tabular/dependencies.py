@@ -46,7 +46,7 @@ def learn(codes: np.ndarray, able: list[int], is_train: np.ndarray, min_agreemen
         if _repeats(train[:, a]) < max(_LEAST_ROWS, _LEAST_SHARE * len(train)):
             continue
         for b in range(codes.shape[1]):
-            if a == b or len(np.unique(train[:, b])) < 2:
+            if a == b or len(np.unique(train[train[:, b] >= 0, b])) < 2:  # a tick says nothing of blanks
                 continue
             agreement, rows = _agreement(train[:, a], train[:, b])
             if rows < _LEAST_ROWS or agreement < min_agreement:

@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 NUMERIC_SHARE = 0.9  # of the filled cells of a string column that must be numbers for it to hold numbers
-_WRITTEN = re.compile(
-    r"(?P<before>[$€£¥]?)\s*(?P<number>[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
-    r"\s*(?P<after>(?:[%°$€£¥]|[^\W\d_])[^\d,;:/]{0,24})?"
+_AROUND = (
+    r"(?P<before>[$€£¥]?)\s*(?P<number>[+-]?(?:%s)(?:[eE][+-]?[0-9]+)?)"
+    r"\s*(?P<after>(?:[%%°$€£¥]|[^\W\d_])[^\d,;:/]{0,24})?"
 )
+_WRITTEN = re.compile(_AROUND % r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?")
+_WRITTEN_WITH_COMMA = re.compile(_AROUND % r"(?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]+),[0-9]+|[0-9]+")
+_COMMA_SHARE = 0.1  # of numbers with commas, those that have no other reading
 _NO_UNITS = frozenset({"st", "nd", "rd", "th", "am", "pm", "a.m", "p.m", "e", "x"})
 _SPELT = {
     "oz": "ounce ounces", "g": "gram grams", "kg": "kilogram kilograms kgs", "lb": "lbs pound pounds",
@@ -26,6 +29,8 @@ _SPELT = {
     "$": "dollars usd", "€": "euro euros eur", "£": "gbp",
 }  # fmt: skip
 _SAME = {word: unit for unit, words in _SPELT.items() for word in words.split()}
+_DIGITS, _GROUPS = re.compile(r"[0-9]+(?:\.[0-9]+)*"), re.compile(r"0(?:,0)+")
+_EXCHANGED = str.maketrans(".,", ",.")
 _SIZES = {
     "length": {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3, "in": 0.0254, "ft": 0.3048},
     "mass": {"mg": 1e-6, "g": 1e-3, "kg": 1.0, "oz": 0.028349523125, "lb": 0.45359237},
@@ -56,23 +61,28 @@ def as_number(cell: Any) -> float:
     return value if math.isfinite(value) else math.nan
 
 
-def written(cell: str) -> Written | None:
+def written(cell: str, decimal: str = ".") -> Written | None:
     """Return a cell as a number and its unit; None when it is anything else.
+
+    decimal : the sign before the decimals; the other of point and comma parts thousands.
 
     >>> written("12.0 oz. Silo Can"), written("1,234.5"), written("$5"), written("5 %")
     (Written(value=12.0, unit='oz'), Written(value=1234.5, unit=''), Written(value=5.0, unit='$'), \
 Written(value=5.0, unit='%'))
     >>> written("3rd"), written("7 am"), written("2024-01-02"), written("007 kg"), written("10:30")
     (None, None, None, None, None)
+    >>> written("0,655"), written("0,655", decimal=","), written("1.234,5 kg", decimal=",")
+    (None, Written(value=0.655, unit=''), Written(value=1234.5, unit='kg'))
     """
-    found = _WRITTEN.fullmatch(cell.strip())
+    found = (_WRITTEN if decimal == "." else _WRITTEN_WITH_COMMA).fullmatch(cell.strip())
     if found is None or is_code(found["number"]):
         return None
     before, after = found["before"], found["after"] or ""
     word = after.split()[0].rstrip(".").casefold() if after else ""
     if word in _NO_UNITS or (before and after):
         return None
-    value = float(found["number"].replace(",", ""))
+    number = found["number"] if decimal == "." else found["number"].translate(_EXCHANGED)
+    value = float(number.replace(",", ""))
     return Written(value, before or _SAME.get(word, word)) if math.isfinite(value) else None
 
 
@@ -89,17 +99,24 @@ def is_code(cell: str) -> bool:
 def reading(cells: Mapping[str, int]) -> dict[str, Any] | None:
     """Return how to read the filled cells of a string column as numbers, or None where they are words.
 
-    {"unit": the usual one or "", "factors": {unit: what a number with it is multiplied by}}. Numbers without
+    {"unit": the usual one or "", "factors": {unit: what a number with it is multiplied by}}, and "decimal":
+    "," where commas stand before the decimals, see `_decimal`. "forms": those that most cells have which
+    could, see `form`: a number so written follows its column. Numbers without
     a unit count as having the usual one. Where some cells are per cent and others plain, `5%` is 5 or 0.05,
     whichever is closer in size to the plain ones.
 
-    >>> reading({"12 oz": 5, "8.4 ounce": 2}), reading({"0.05": 9, "6%": 2}), reading({"7 kg": 5, "7 pts": 5})
-    ({'unit': 'oz', 'factors': {'': 1.0, 'oz': 1.0}}, {'unit': '%', 'factors': {'': 1.0, '%': 0.01}}, None)
+    >>> reading({"12 oz": 5, "8.4 ounce": 2})
+    {'unit': 'oz', 'factors': {'': 1.0, 'oz': 1.0}, 'forms': ['0oz']}
+    >>> reading({"0.05": 9, "6%": 2}), reading({"7 kg": 5, "7 pts": 5})
+    ({'unit': '%', 'factors': {'': 1.0, '%': 0.01}, 'forms': []}, None)
     """
+    decimal = _decimal(cells)
+    if decimal is None:
+        return None
     total, plain, units = sum(cells.values()), 0, Counter[str]()
     sizes: dict[str, list[float]] = {}
     for cell, times in cells.items():
-        known = written(cell)
+        known = written(cell, decimal)
         if known is None and not is_code(cell) and not math.isnan(value := as_number(cell)):
             known = Written(value, "")
         if known is None:
@@ -115,7 +132,31 @@ def reading(cells: Mapping[str, int]) -> dict[str, Any] | None:
     if not plain:
         factors |= {u: f for u in named if (f := _factor(u, unit)) is not None}
     share = sum(units[u] for u in factors) / total if total else 0.0
-    return {"unit": unit, "factors": factors} if share >= NUMERIC_SHARE else None
+    how = {"unit": unit, "factors": factors, **({"decimal": decimal} if decimal != "." else {})}
+    how["forms"] = _usual_forms(cells, how)
+    return how if share >= NUMERIC_SHARE else None
+
+
+def _decimal(cells: Mapping[str, int]) -> str | None:
+    """Return the sign before the decimals of a column, None where its cells do not tell.
+
+    `1,792` may be either. `0,655` and `42,5` can only be decimals, `1,234.5` and `1,234,567` only thousands.
+    A comma is read as decimal where one in ten commas can be nothing else and no cell says otherwise.
+    """
+    decimals = thousands = points = either = 0
+    for cell, times in cells.items():
+        one, other = written(cell), written(cell, ",")
+        if "," not in cell:
+            points += times * ("." in cell and one is not None)
+        elif one is not None and other is not None:
+            either += times
+        else:
+            decimals += times * (other is not None)
+            thousands += times * (one is not None)
+    if decimals <= _COMMA_SHARE**2 * thousands:
+        return "."
+    enough = decimals >= _COMMA_SHARE * (decimals + either)
+    return "," if enough and not thousands and not points else None
 
 
 def read(cell: Any, how: Mapping[str, Any]) -> float:
@@ -129,10 +170,32 @@ def read(cell: Any, how: Mapping[str, Any]) -> float:
         return math.nan
     if not math.isnan(value := as_number(cell)):
         return value
-    known = written(cell)
+    known = written(cell, how.get("decimal", "."))
     if known is None or known.unit not in how["factors"]:
         return math.nan
     return float(f"{known.value * how['factors'][known.unit]:.15g}")
+
+
+def form(cell: str) -> str:
+    """Return how a number is written, whatever the number: what stands around it, and whether with commas.
+
+    >>> form("12.5 oz"), form("1,234,567.5"), form("$5"), form("-7")
+    ('0oz', '0,0', '$0', '0')
+    """
+    return _GROUPS.sub("0,0", _DIGITS.sub("0", "".join(cell.split()).lstrip("+-").casefold()))
+
+
+def _usual_forms(cells: Mapping[str, int], how: Mapping[str, Any]) -> list[str]:
+    """Forms, but for the plain one, that most of the cells have which could: below 1,000 no comma is due."""
+    times, could, total = Counter[str](), Counter[str](), sum(cells.values())
+    for cell, n in cells.items():
+        times[form(cell)] += n
+        if "," not in cell and abs(read(cell, how)) >= 1000:
+            could[form(cell)] += n
+    return sorted(
+        one for one, n in times.items()
+        if one != "0" and n > (could[one.replace("0,0", "0")] if "0,0" in one else total - n)
+    )  # fmt: skip
 
 
 def as_text(value: float) -> str:

@@ -23,6 +23,9 @@ class TabularClean(BaseModel, frozen=True, extra="forbid"):
     )
     constant: float = Field(0.0, description="the number of fill = constant")
     constant_text: str = Field("missing", description="the word of fill_text = constant")
+    fill_up_to: float = Field(
+        0.5, ge=0, le=1, description="cells of a row that may be missing for the rest of them to be filled"
+    )
     neighbors: int = Field(5, ge=1, le=100, description="train rows that fill = knn averages")
     missing: tuple[str, ...] = Field(MISSING, description="strings that mean missing in columns of numbers")
     missing_in_text: bool = Field(False, description="the same in columns of words, which become null")

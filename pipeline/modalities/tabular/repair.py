@@ -54,7 +54,8 @@ def _number(text: str, learnt: Mapping[str, Any]) -> tuple[str, list[str]]:
     if how is None or not math.isnan(as_number(text)) or math.isnan(value := read(text, how)):
         return text, []
     unit = f", {how['unit']} being the column's unit" if how["unit"] else ""
-    return as_text(value), [f"{text!r} is the number {as_text(value)}{unit}"]
+    comma = ", commas standing before the column's decimals" if "," in text and "decimal" in how else ""
+    return as_text(value), [f"{text!r} is the number {as_text(value)}{unit}{comma}"]
 
 
 def _spelt(column: str, text: str, options: TabularClean, state: Mapping[str, Any]) -> tuple[str, list[str]]:

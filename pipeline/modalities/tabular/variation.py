@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +12,12 @@ import pyarrow as pa
 
 from pipeline.modalities.tabular.columns import categories, numbers
 from pipeline.modalities.tabular.columns import fit as fit_columns
+from pipeline.modalities.tabular.formats import as_number, is_code
 from pipeline.modalities.tabular.options import TabularAugment
 from pipeline.modalities.tabular.repair import is_missing
 
 _VALUES = 20  # of a category in a class, the most frequent
+_PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _LEAST_ROWS = 2  # of a class that a value must be on to be swapped in
 
 
@@ -50,24 +53,27 @@ def vary(
     """Return a variation and how it was made; a function of its arguments.
 
     A number moves by a normal share of its spread in the class and stays within the class's range; where
-    nothing is known of the class, of its own size. Whole numbers stay whole, numbers in strings and missing
-    cells stay as they are. A category becomes, with a small chance, another of its class, drawn by frequency.
+    nothing is known of the class, of its own size. Whole numbers stay whole, plain numbers in strings stay
+    strings with as many decimals, missing cells stay as they are. A category becomes, with a small chance,
+    another of its class, drawn by frequency.
 
     >>> learnt = {"spread": {"a": 50.0}, "range": {"a": [0, 1001]}, "values": {"b": {"x": 3, "z": 2}}}
     >>> vary({"a": 1000, "b": "x"}, "p", 0, TabularAugment(swap_fraction=1), {"p": learnt})
     ({'a': 1000, 'b': 'z'}, '1 category swapped (seed 0)')
+    >>> vary({"a": "10.40"}, "p", 0, TabularAugment(), {"p": {"spread": {"a": 50.0}}})
+    ({'a': '10.71'}, '1 number moved (seed 0)')
     """
     of_class = state.get(label, {})
     draw, out, moved, swapped = np.random.default_rng(seed), dict(cells), 0, 0
     for column, cell in sorted(cells.items()):
         if isinstance(cell, bool) or is_missing(cell):
             continue
-        if isinstance(cell, int | float):
-            size = of_class.get("spread", {}).get(column, 0.0 if of_class else abs(cell))
-            value = cell + options.jitter_fraction * size * float(draw.standard_normal())
+        number = _number(cell) if column not in of_class.get("values", {}) else None
+        if number is not None:
+            size = of_class.get("spread", {}).get(column, 0.0 if of_class else abs(number))
+            value = number + options.jitter_fraction * size * float(draw.standard_normal())
             low, high = of_class.get("range", {}).get(column, (value, value))
-            value = min(max(value, min(low, cell)), max(high, cell))
-            out[column] = round(value) if isinstance(cell, int) else value
+            out[column] = _like(cell, cell, min(max(value, min(low, number)), max(high, number)))
             moved += out[column] != cell
         elif isinstance(cell, str):
             chance, values = draw.random(), of_class.get("values", {}).get(column, {})
@@ -79,3 +85,35 @@ def vary(
     parts = [f"{moved} number{'' if moved == 1 else 's'} moved"] if moved else []
     parts += [f"{swapped} categor{'y' if swapped == 1 else 'ies'} swapped"] if swapped else []
     return out, f"{', '.join(parts)} (seed {seed})" if parts else "nothing to change"
+
+
+def between(one: Mapping[str, Any], other: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """Return the row that lies `share` of the way from one to the other, in [0, 1].
+
+    Numbers are interpolated: whole ones stay whole, plain ones in strings stay strings with as many decimals
+    as either end has. Words, and what is missing, are the nearer row's.
+
+    >>> between({"a": 0, "b": "x", "c": 1.0, "d": "7"}, {"a": 10, "b": "y", "c": 2.0, "d": "8.5"}, 0.25)
+    {'a': 2, 'b': 'x', 'c': 1.25, 'd': '7.4'}
+    """
+    out = dict(one if share < 0.5 else other)
+    for column in out:
+        ends = _number(one[column]), _number(other[column])
+        if ends[0] is not None and ends[1] is not None:
+            out[column] = _like(one[column], other[column], ends[0] + share * (ends[1] - ends[0]))
+    return out
+
+
+def _number(cell: Any) -> int | float | None:
+    """A cell as a number, None for words, codes such as 007 and what is missing."""
+    if isinstance(cell, str):
+        return as_number(cell) if _PLAIN.fullmatch(cell) and not is_code(cell) else None
+    return cell if isinstance(cell, int | float) and not isinstance(cell, bool) and cell == cell else None
+
+
+def _like(one: Any, other: Any, value: float) -> Any:
+    """The number as cells between these two are held: in strings with their decimals, or whole, or not."""
+    if isinstance(one, str) or isinstance(other, str):
+        decimals = max(len(str(cell).partition(".")[2]) for cell in (one, other))
+        return f"{value:.{decimals}f}"
+    return round(value) if isinstance(one, int) and isinstance(other, int) else value
