@@ -376,3 +376,15 @@ def test_every_column_of_a_table_is_told_what_it_was_read_as_and_why(tmp_path):
         "column 'job': text; 1 cell is '?'",
     ):
         assert sentence in told
+
+
+def test_a_feature_that_has_one_of_our_names_is_content_under_its_new_name(tmp_path):
+    rows = [{"weight": str(50 + i), "source": "web" if i % 2 else "shop", "parents": str(i % 3), "age": "30",
+             "y": "pn"[i % 2]} for i in range(40)]  # fmt: skip
+    done = read(write_csv(tmp_path / "people.csv", rows), RoleNames(label="y"), near_pairs=False)
+    assert done.dataset.modality == "tabular"
+    assert done.dataset.roles.content == ("age", "parents_", "source_", "weight_")
+    assert pa.types.is_integer(done.dataset.table.schema.field("weight_").type)
+    assert np.array_equal(done.dataset.weights, np.ones(40)), "a person's weight weighs no row"
+    assert any("'weight_'" in line and "whole numbers" in line for line in done.guesses)
+    assert "weight: called 'weight_' here, because the name is ours" in done.guesses

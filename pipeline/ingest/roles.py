@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, WEIGHT
+from pipeline.dataset import OWN_COLUMNS, PARENTS, ROW_ID, SOURCE, SPLIT, WEIGHT
 from pipeline.ingest.folder import SPLIT_WORDS
 from pipeline.ingest.numbers import typed
 from pipeline.ingest.source import InputError, did_you_mean
@@ -154,7 +154,7 @@ def _is_own_target(table: pa.Table, named: Sequence[str], kind: str | None, take
     """Whether the content holds its own target, as answers to prompts are, so that no label is guessed."""
     kinds = [name for name in ([kind] if kind else modality_names()) if not modality(name).labelled]
     view = table.select(list(named)) if named else table
-    return any(modality(name).content_columns(view, set() if named else taken) for name in kinds)
+    return any(_asked(name, view, set() if named else taken) for name in kinds)
 
 
 def _few_kinds(table: pa.Table, name: str) -> bool:
@@ -173,9 +173,7 @@ def _content(
     names = [kind] if kind else sorted(modality_names(), key=lambda n: (n == "tabular", n == "text", n))
     for name in names:
         view = typed(table, keep=taken)[0] if name == "tabular" else table
-        if named:
-            view = view.select(list(named))
-        content = modality(name).content_columns(view, set() if named else taken)
+        content = _asked(name, view.select(list(named)) if named else view, set() if named else taken)
         if content or (named and kind):
             told = [] if kind else [f"modality: {name}"]
             if not named:
@@ -185,6 +183,35 @@ def _content(
         name = "text" if any(_is_text(table, c) for c in named) else "tabular"
         return tuple(named), name, [f"modality: {name}"]
     return (), kind or "text", []
+
+
+def _asked(name: str, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
+    """Return the content columns that a modality would take.
+
+    Modalities leave out columns that have our names. One that is not taken is the user's own, say the weight
+    of a person, so it is shown to them under the name that it will have.
+    """
+    ours = {*OWN_COLUMNS, WEIGHT} - taken
+    shown = free_names(table.column_names, [c for c in table.column_names if c in ours])
+    view = table.rename_columns([shown.get(c, c) for c in table.column_names])
+    back = {new: old for old, new in shown.items()}
+    return tuple(back.get(c, c) for c in modality(name).content_columns(view, taken))
+
+
+def free_names(all_names: Sequence[str], ours: Sequence[str]) -> dict[str, str]:
+    """Return for columns that have our names the ones they get instead.
+
+    >>> free_names(["weight", "weight_", "y"], ["weight"])
+    {'weight': 'weight__'}
+    """
+    taken, out = set(all_names), {}
+    for name in ours:
+        new = name + "_"
+        while new in taken:
+            new += "_"
+        taken.add(new)
+        out[name] = new
+    return out
 
 
 def _first(table: pa.Table, wanted: Sequence[str], taken: set[str]) -> str | None:
