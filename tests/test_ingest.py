@@ -388,3 +388,20 @@ def test_a_feature_that_has_one_of_our_names_is_content_under_its_new_name(tmp_p
     assert np.array_equal(done.dataset.weights, np.ones(40)), "a person's weight weighs no row"
     assert any("'weight_'" in line and "whole numbers" in line for line in done.guesses)
     assert "weight: called 'weight_' here, because the name is ours" in done.guesses
+
+
+def test_one_sparse_remark_makes_no_text_dataset_of_a_table(tmp_path):
+    rows = [{"a": i, "b": i % 7, "c": i * 1.5, "comment": "" if i % 10 else "a long remark about this one",
+             "y": "pn"[i % 2]} for i in range(60)]  # fmt: skip
+    done = read(write_csv(tmp_path / "t.csv", rows), near_pairs=False)
+    assert (done.dataset.modality, done.dataset.n_rows) == ("tabular", 60)
+    assert done.dataset.roles.content == ("a", "b", "c", "comment")
+
+
+def test_columns_that_a_guess_leaves_out_are_named(tmp_path):
+    rows = [{**r, "url": f"https://e.org/{i}", "shop": "ab"[i % 2], "stars": i % 5}
+            for i, r in enumerate(reviews(30))]  # fmt: skip
+    path = write_csv(tmp_path / "d.csv", rows)
+    line = "not looked at: 'shop', 'stars' (--modality tabular for a table)"
+    assert line in read(path, RoleNames(label="label"), near_pairs=False).guesses
+    assert line not in read(path, RoleNames(label="label", content=("text",)), near_pairs=False).guesses

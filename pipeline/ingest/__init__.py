@@ -108,7 +108,8 @@ def ingest(
         columns[SOURCE] = pa.array(of_row, pa.large_string())
     rows = pa.table({ROW_ID: pa.array(ids, pa.large_string()), **columns})
     data = Dataset.of(rows, final_roles(found.names, renamed), found.modality)
-    types = [] if own or found.modality != "tabular" else column_lines(table, rows, found.names.content, renamed)
+    told_types = found.modality == "tabular" and not own
+    types = column_lines(table, rows, found.names.content, renamed) if told_types else []
 
     given = None
     if found.names.split is not None:

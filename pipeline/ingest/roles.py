@@ -23,6 +23,7 @@ GROUP_NAMES = ("group", "group_id")
 TIME_NAMES = ("time", "timestamp", "date", "datetime", "created_at", "published_at")
 LABEL_KINDS = 50  # a column that is no label by name may be one if it holds at most this many different cells
 LABEL_CHARS = 40
+NAMED = 6  # columns that a sentence names
 
 
 class RoleNames(BaseModel, frozen=True, extra="forbid"):
@@ -178,11 +179,28 @@ def _content(
             told = [] if kind else [f"modality: {name}"]
             if not named:
                 told.append(f"content: {', '.join(map(repr, content))}")
+                told += [] if kind else _left_out(table, name, {*taken, *content})
             return tuple(named or content), name, told
     if named:
         name = "text" if any(_is_text(table, c) for c in named) else "tabular"
         return tuple(named), name, [f"modality: {name}"]
     return (), kind or "text", []
+
+
+def _left_out(table: pa.Table, kind: str, used: set[str]) -> list[str]:
+    """Say which columns are like the features of a table, where what was guessed is none."""
+    if kind == "tabular":
+        return []
+    free = [name for name in table.column_names if name not in used and _is_scalar(table, name)]
+    left = [name for name in free if not _is_text(table, name) or _repeats(table[name])]
+    more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
+    return [f"not looked at: {', '.join(map(repr, left[:NAMED]))}{more} (--modality tabular for a table)"] if left else []
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Whether the cells are values that come again, not names, addresses or texts."""
+    filled = pc.drop_null(column)
+    return 2 <= 2 * len(pc.unique(filled)) <= len(filled)
 
 
 def _asked(name: str, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
