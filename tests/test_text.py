@@ -249,7 +249,7 @@ class TestGuesses:
     def test_short_sparse_and_unspaced_texts_are_content_where_nothing_else_is(self):
         assert TEXT.content_columns(pa.table({"text": ["hi", "bye"], "n": [1, 2]}), set()) == ("text",)
         assert TEXT.content_columns(pa.table({"text": ["so it is", None, None]}), set()) == ("text",)
-        review = "这部电影非常好看，我会推荐给所有的朋友们。"
+        review = "这部电影非常好看我会推荐给所有的朋友们一起看"
         unspaced = pa.table({"a": [1], "b": [1], "c": [1], "text": [review]})
         assert TEXT.content_columns(unspaced, set()) == ("text",)
 

@@ -193,8 +193,9 @@ def _left_out(table: pa.Table, kind: str, used: set[str]) -> list[str]:
         return []
     free = [name for name in table.column_names if name not in used and _is_scalar(table, name)]
     left = [name for name in free if not _is_text(table, name) or _repeats(table[name])]
+    shown = ", ".join(map(repr, left[:NAMED]))
     more = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
-    return [f"not looked at: {', '.join(map(repr, left[:NAMED]))}{more} (--modality tabular for a table)"] if left else []
+    return [f"not looked at: {shown}{more} (--modality tabular for a table)"] if left else []
 
 
 def _repeats(column: pa.ChunkedArray) -> bool:

@@ -1,0 +1,42 @@
+"""`--fail-on`: what counts as found, and what a check says."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+import pipeline as assay
+from flows.checks import checked, parse_checks
+from pipeline.recipe import build_stage
+
+
+@pytest.fixture(scope="module")
+def table():
+    n = 120
+    frame = pd.DataFrame({
+        "name": [f"P{i:04d}" for i in range(n)], "age": [20 + i * 7 % 41 for i in range(n)],
+        "told": ["yes" if i % 2 else "no" for i in range(n)], "y": ["pn"[i % 2] for i in range(n)],
+    })  # fmt: skip
+    stages = [build_stage(name, {}, "tabular") for name in ("cells", "fitness")]
+    return assay.audit(frame, label="y", modality="tabular", stages=stages)
+
+
+def outcome(table, text):
+    return checked(parse_checks([text]), table)[0]
+
+
+def test_a_finding_about_a_column_fails_a_check(table):
+    done = outcome(table, "label_leakage>0")
+    assert (done["failed"], done["found"], done["columns"]) == (True, 1, ["told"])
+    assert done["because"] == "1 column: 'told'"
+    assert outcome(table, "identifier>=1")["failed"] and not outcome(table, "label_leakage>1")["failed"]
+
+
+def test_a_share_of_columns_is_one_of_the_content_columns(table):
+    assert outcome(table, "label_leakage>33%")["failed"]
+    assert not outcome(table, "label_leakage>34%")["failed"]
+
+
+def test_a_check_that_finds_nothing_speaks_of_rows(table):
+    done = outcome(table, "constant>0")
+    assert (done["failed"], done["found"], done["because"]) == (False, 0, "0 of 120 rows (0 %)")
