@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.dataset import Dataset, Roles
 from pipeline.ingest import InputError, RoleNames, Source, SplitPlan, ingest, input_digest
+from pipeline.outputs import write_data
 
 TRICKY = ["NA", "null", "None", "nan", "", "N/A", "TRUE", "007", "1e5", "2024-01-01", "12:30", "NO", " x ",
           "=1+1", "1,000"]
@@ -405,3 +407,46 @@ def test_columns_that_a_guess_leaves_out_are_named(tmp_path):
     line = "not looked at: 'shop', 'stars' (--modality tabular for a table)"
     assert line in read(path, RoleNames(label="label"), near_pairs=False).guesses
     assert line not in read(path, RoleNames(label="label", content=("text",)), near_pairs=False).guesses
+
+
+def written_table(folder: Path) -> tuple[Path, Dataset]:
+    rows = [{"pid": f"p{i:03d}", "zip": str(100 + i % 9), "mass": i * 1.5, "outcome": "bg"[i % 2],
+             "weight": 50 + i} for i in range(60)]  # fmt: skip
+    first = read(write_csv(folder / "t.csv", rows), RoleNames(id="pid", label="outcome"), near_pairs=False)
+    write_data(folder / "out", first.dataset)
+    return folder / "out", first.dataset
+
+
+def test_a_dataset_that_we_wrote_keeps_its_roles_and_its_fingerprint(tmp_path):
+    out, first = written_table(tmp_path)
+    for place in (out, out / "dataset.parquet"):
+        again = read(place)
+        assert again.dataset.roles == first.roles and again.dataset.fingerprint == first.fingerprint
+        told = [line for line in again.guesses if line.endswith("as written by assay")]
+        assert [line.split(":")[0] for line in told] == ["label", "modality", "content"]
+
+
+def test_what_the_user_names_outranks_what_a_file_of_ours_states(tmp_path):
+    out, _ = written_table(tmp_path)
+    other = read(out, RoleNames(label="zip")).dataset
+    assert other.roles.label == "zip" and other.roles.content == ("mass", "weight_")
+    as_text = read(out, RoleNames(content=("zip",)), modality="text").dataset
+    assert (as_text.modality, as_text.roles.label) == ("text", "outcome")
+    assert read(out, RoleNames(content=("mass",))).dataset.roles.content == ("mass",)
+
+
+def test_a_dataset_that_we_wrote_without_a_label_gets_none(tmp_path):
+    out, first = written_table(tmp_path)
+    write_data(out, Dataset.of(first.table, Roles(content=("mass", "zip")), "tabular"))
+    assert read(out).dataset.roles == Roles(content=("mass", "zip"))
+
+
+@pytest.mark.parametrize("about", ["", "[]", "{", '{"modality": "x"}', '{"modality": "tabular", "roles": 3}',
+                                   '{"modality": "tabular", "roles": {"content": ["gone"]}}',
+                                   '{"modality": "tabular", "roles": {"content": []}}'])  # fmt: skip
+def test_a_statement_that_makes_no_sense_is_passed_over(tmp_path, about):
+    out, _ = written_table(tmp_path)
+    table = pq.read_table(out / "dataset.parquet").replace_schema_metadata({"assay": about})
+    pq.write_table(table, out / "dataset.parquet")
+    again = read(out, RoleNames(label="outcome"))
+    assert again.dataset.modality == "tabular" and not any("as written" in line for line in again.guesses)

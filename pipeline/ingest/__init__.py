@@ -26,6 +26,7 @@ from pipeline.ingest.source import InputError, Raw, Rejected, Source, did_you_me
 from pipeline.ingest.split import SplitPlan, complete, stated
 from pipeline.ingest.types import column_lines
 from pipeline.ingest.unify import concat
+from pipeline.ingest.written import written
 from pipeline.modalities import Intake
 from pipeline.modalities import modality as modality_called
 
@@ -81,7 +82,10 @@ def ingest(
     table, mixed = concat(fit.tables)
     where = sources[0].path if len(sources) == 1 else "the sources"
     table, named, counted = with_votes(table, fit.named(roles or RoleNames()), where)
-    found = resolve(table, named, fit.modality or modality, where, own, sizes)
+    about = written(raws, sources) if own else None
+    kind = fit.modality or modality
+    named, kind, told_roles = about.named(named, kind) if about else (named, kind, [])
+    found = resolve(table, named, kind, where, own, sizes, settled=about is not None)
 
     of_row = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
     prefix = [f"{name}:" if len(sources) > 1 else "" for name in of_row]
@@ -121,7 +125,8 @@ def ingest(
     return Ingested(
         dataset=data,
         quarantine=quarantine([*(row for raw in raws for row in raw.rejected), *rejected]),
-        guesses=[*(g for raw in raws for g in raw.guesses), *counted, *found.guesses, *ours, *types, *told],
+        guesses=[*(g for raw in raws for g in raw.guesses), *counted, *told_roles, *found.guesses, *ours,
+                 *types, *told],
         notes=[*(n for raw in raws for n in raw.notes), *fit.notes, *mixed, *taken.notes, *empty,
                *split_notes],
         input_digest=digest,

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.dataset import OWN_COLUMNS, SOURCE, WEIGHT, Roles
+from pipeline.ingest.content import free_names
 from pipeline.ingest.label_cells import label_cells
 from pipeline.ingest.numbers import typed
-from pipeline.ingest.roles import Resolved, RoleNames, free_names
+from pipeline.ingest.roles import Resolved, RoleNames
 from pipeline.ingest.source import InputError
 from pipeline.ingest.unify import as_text
 
