@@ -133,8 +133,8 @@ def _said_by_evaluation(outcome: Outcome) -> dict[int, Findings]:
 
 def _facts(step: Step) -> dict[str, Any]:
     facts = step.facts
-    keys = ("stage", "rebuilt", "skipped", "rows_in", "dropped", "changed", "added", "flagged", "rows_out",
-            "issues", "metrics", "settings")  # fmt: skip
+    keys = ("stage", "rebuilt", "skipped", "rows_in", "dropped", "changed", "added", "flagged",
+            "columns_flagged", "rows_out", "issues", "metrics", "settings")  # fmt: skip
     return {k: facts[k] for k in keys}
 
 
@@ -151,7 +151,7 @@ def _round(turn: Round) -> dict[str, Any]:
 
 
 def _stage_lines(outcome: Outcome) -> list[dict[str, Any]]:
-    keys = ("stage", "rows_in", "dropped", "changed", "added", "flagged", "rows_out")
+    keys = ("stage", "rows_in", "dropped", "changed", "added", "flagged", "columns_flagged", "rows_out")
     return [{"round": r.number, **{k: s.facts[k] for k in keys}} for r in outcome.rounds for s in r.steps]
 
 

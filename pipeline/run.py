@@ -55,21 +55,26 @@ class Step:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The step in numbers, for ledgers and reports: rows in + added = rows out + dropped."""
+        """The step in numbers, for ledgers and reports: rows in + added = rows out + dropped.
+
+        `changed` and `flagged` count rows; findings about columns are counted apart.
+        """
         edits = self.findings.edits
         actions = edits["action"].to_pylist()
         rows = edits["row_id"].to_pylist()
         n_added = actions.count("add")
         n_dropped = self.before.n_rows + n_added - self.after.n_rows
-        by = {a: len({r for r, b in zip(rows, actions, strict=True) if b == a}) for a in ("set", "flag")}
+        pairs = set(zip(rows, actions, strict=True))
+        by = {a: sum(r is not None and b == a for r, b in pairs) for a in ("set", "flag")}
+        columns = {c for c, r in zip(edits["column"].to_pylist(), rows, strict=True) if r is None} - {None}
         settings = json.loads(self.stage.model_dump_json(exclude_none=True))
         return {
             "stage": self.stage.name, "rebuilt": self.stage.rebuilt, "skipped": self.skipped,
             "settings": settings,
             "rows_in": self.before.n_rows, "dropped": n_dropped, "added": n_added, "changed": by["set"],
-            "flagged": by["flag"], "rows_out": self.after.n_rows, "issues": self.findings.counts(),
-            "metrics": self.findings.metrics, "before": self.before.fingerprint,
-            "after": self.after.fingerprint,
+            "flagged": by["flag"], "columns_flagged": len(columns), "rows_out": self.after.n_rows,
+            "issues": self.findings.counts(), "metrics": self.findings.metrics,
+            "before": self.before.fingerprint, "after": self.after.fingerprint,
         }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import pipeline as assay
 from flows.checks import checked, parse_checks
+from flows.single import _would
 from pipeline.recipe import build_stage
 
 
@@ -40,3 +41,12 @@ def test_a_share_of_columns_is_one_of_the_content_columns(table):
 def test_a_check_that_finds_nothing_speaks_of_rows(table):
     done = outcome(table, "constant>0")
     assert (done["failed"], done["found"], done["because"]) == (False, 0, "0 of 120 rows (0 %)")
+
+
+def test_findings_about_columns_are_no_rows_in_the_numbers_of_a_step(table, tmp_path):
+    step = table.steps[-1]
+    assert (step.facts["flagged"], step.facts["columns_flagged"]) == (0, 2)
+    assert _would(step) == "dry run: it would flag 2 columns; nothing was written"
+    page = table.report(tmp_path / "report.html").read_text("utf-8")
+    change = page[page.index('id="change"') :]
+    assert '<td class="n">2 columns</td>' in change[: change.index("</section>")]

@@ -25,6 +25,7 @@ from pipeline.report import (
 from pipeline.report.stage_rows import changes
 from pipeline.report.svg import short_number
 from pipeline.report.visible import visible
+from pipeline.words import how_many
 
 if TYPE_CHECKING:
     import jinja2
@@ -107,6 +108,7 @@ def environment() -> jinja2.Environment:
     )
     env.filters.update(
         count=count,
+        many=how_many,
         percent=percent,
         fixed=fixed,
         points=_number(judgement.points),
