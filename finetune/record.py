@@ -179,10 +179,15 @@ def _lines(outcome: Outcome) -> list[str]:
         lines.append(f"{side:8} {final['split']}: {told}  ({final[side]['method']})")
     for c in final["comparisons"]:
         lines.append(
-            f"curated - raw on {final['split']}: {effect(c)}, {c['replicates']} replicate(s), "
-            f"{c['method']}: {c['verdict']}"
+            f"curated - raw on {final['split']}: {effect(c)}, {_means(c)}, {c['method']}: {c['verdict']}"
         )
     return lines
+
+
+def _means(c: dict[str, Any]) -> str:
+    """Say which two means a difference is the one of: not those of the single fits above it."""
+    of = "1 replicate" if c["replicates"] == 1 else f"means of {c['replicates']} replicates"
+    return f"{of}: {c['raw']:.3f} -> {c['curated']:.3f}"
 
 
 def _interval(m: dict[str, Any]) -> str:
