@@ -22,6 +22,7 @@ from pipeline.signals.engine import Engine
 from pipeline.stage import Missing, NotApplicable, Stage
 from pipeline.store import Store
 from pipeline.upkeep import keep_again
+from pipeline.words import how_many
 
 T = TypeVar("T")
 MISSING = "-missing"  # ends the key of a step that was skipped for want of a package: it is never read back
@@ -52,6 +53,12 @@ class Step:
     skipped: str | None
     seconds: float
     cached: bool
+
+    def __repr__(self) -> str:
+        """Say what the stage did in one line."""
+        counts = ", ".join(f"{sum(by.values()):,} {issue}" for issue, by in self.findings.counts().items())
+        done = f"skipped: {self.skipped}" if self.skipped else counts or "nothing found"
+        return f"Step({self.stage.name}: {self.before.n_rows:,} -> {how_many(self.after.n_rows, 'row')}, {done})"
 
     @property
     def facts(self) -> dict[str, Any]:

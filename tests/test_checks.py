@@ -50,3 +50,10 @@ def test_findings_about_columns_are_no_rows_in_the_numbers_of_a_step(table, tmp_
     page = table.report(tmp_path / "report.html").read_text("utf-8")
     change = page[page.index('id="change"') :]
     assert '<td class="n">2 columns</td>' in change[: change.index("</section>")]
+
+
+def test_an_audit_and_its_steps_print_short(table):
+    told = repr(table).splitlines()
+    assert told[0] == "Audit of 120 rows (tabular): 2 findings, nothing changed" and len(told) < 12
+    assert "label_leakage" in repr(table) and max(map(len, told)) < 100
+    assert repr(table.steps[-1]) == "Step(fitness: 120 -> 120 rows, 1 identifier, 1 label_leakage)"
