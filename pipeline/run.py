@@ -58,7 +58,8 @@ class Step:
         """Say what the stage did in one line."""
         counts = ", ".join(f"{sum(by.values()):,} {issue}" for issue, by in self.findings.counts().items())
         done = f"skipped: {self.skipped}" if self.skipped else counts or "nothing found"
-        return f"Step({self.stage.name}: {self.before.n_rows:,} -> {how_many(self.after.n_rows, 'row')}, {done})"
+        rows = f"{self.before.n_rows:,} -> {how_many(self.after.n_rows, 'row')}"
+        return f"Step({self.stage.name}: {rows}, {done})"
 
     @property
     def facts(self) -> dict[str, Any]:
