@@ -21,6 +21,7 @@ from pipeline.ledger import LEDGER, ledger_table
 from pipeline.outputs import write_tables
 from pipeline.run import Step
 from pipeline.store import Store
+from pipeline.words import how_many
 
 HEADLINES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "loss_per_token": "nats per token",
              "perplexity": "perplexity", "rouge_l": "ROUGE-L", "exact_match": "exact match"}  # fmt: skip
@@ -158,7 +159,8 @@ def _stage_lines(outcome: Outcome) -> list[dict[str, Any]]:
 def _lines(outcome: Outcome) -> list[str]:
     """Say what changed by stage and what it earned."""
     root, curated = outcome.opened.dataset, outcome.curated
-    lines = [f"{root.n_rows:,} -> {curated.n_rows:,} rows in {len(outcome.rounds)} round(s)"]
+    rounds = how_many(len(outcome.rounds), "round")
+    lines = [f"{root.n_rows:,} -> {how_many(curated.n_rows, 'row')} in {rounds}"]
     for turn in outcome.rounds:
         parts = []
         for step in turn.steps:

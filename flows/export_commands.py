@@ -22,6 +22,7 @@ from flows.options import (
     Workspace,
     plan_of,
 )
+from pipeline.words import how_many
 
 if TYPE_CHECKING:
     from pipeline.export import About, Origin
@@ -147,6 +148,6 @@ def origin_of(
     for line in (*opened.guesses, *opened.notes):
         log(line)
     if opened.quarantine:
-        lost = len(opened.quarantine)
-        say(f"{lost} rows could not be read and are not exported; they are listed by: assay audit {data}")
+        lost = how_many(len(opened.quarantine), "row")
+        say(f"{lost} could not be read and not exported; assay audit {data} lists what is wrong")
     return Origin(opened.dataset)

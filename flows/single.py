@@ -172,7 +172,8 @@ def _line(step: Step) -> str:
     counts = ", ".join(
         f"{n} {issue} ({action})" for issue, by in f["issues"].items() for action, n in by.items()
     )
-    return f"{step.stage.name:12} {f['rows_in']:,} -> {f['rows_out']:,} rows: {counts or 'nothing found'}"
+    rows = f"{f['rows_in']:,} -> {how_many(f['rows_out'], 'row')}"
+    return f"{step.stage.name:12} {rows}: {counts or 'nothing found'}"
 
 
 def _would(step: Step) -> str:

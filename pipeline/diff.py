@@ -14,6 +14,7 @@ from pipeline.history import EditId, History, find, run_facts
 from pipeline.report.judgement import LOWER_IS_BETTER
 from pipeline.store import Store
 from pipeline.undo import snapshot
+from pipeline.words import how_many
 
 Place = tuple[str, int | None, int]  # what `find` returns: fingerprint, run, entries
 
@@ -47,7 +48,7 @@ def diff(store: Store, a: str, b: str) -> dict[str, Any]:
 def in_words(facts: dict[str, Any]) -> list[str]:
     """Return a difference as lines for people."""
     rows, columns = facts["rows"], Counter(c for names in facts["changed"].values() for c in names)
-    lines = [f"{facts['a'][:12]} -> {facts['b'][:12]}: {rows[0]:,} -> {rows[1]:,} rows"]
+    lines = [f"{facts['a'][:12]} -> {facts['b'][:12]}: {rows[0]:,} -> {how_many(rows[1], 'row')}"]
     lines.append(
         f"{len(facts['dropped']):,} dropped, {len(facts['added']):,} added, {len(facts['changed']):,} changed"
         + (f" ({', '.join(f'{name} in {n:,}' for name, n in columns.most_common())})" if columns else "")

@@ -108,7 +108,7 @@ def environment() -> jinja2.Environment:
     )
     env.filters.update(
         count=count,
-        many=how_many,
+        many=many,
         percent=percent,
         fixed=fixed,
         points=_number(judgement.points),
@@ -130,6 +130,11 @@ def environment() -> jinja2.Environment:
 def count(value: Any) -> str:
     """Return a count with separators."""
     return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)
+
+
+def many(value: Any, one: str, more: str | None = None) -> str:
+    """Return a count with its noun in the right number."""
+    return how_many(value, one, more) if isinstance(value, int) else f"{count(value)} {more or one + 's'}"
 
 
 def _number(show: Callable[[float], str]) -> Callable[[Any], str]:
