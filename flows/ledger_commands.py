@@ -37,7 +37,7 @@ def diff(
 def undo(
     rule: Annotated[str | None, typer.Option(help="an issue, for example near_duplicate")] = None,
     stage: Annotated[str | None, typer.Option(help="a stage, for example label_noise")] = None,
-    row: Annotated[str | None, typer.Option(help="a row id")] = None,
+    row: Annotated[str | None, typer.Option(help="a row id, or the file it came from")] = None,
     run_number: Annotated[int | None, typer.Option("--run", help="the newest run by default")] = None,
     cascade: Annotated[bool, typer.Option("--cascade", help="also edits that depended on them")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would go, change nothing")] = False,
