@@ -21,6 +21,7 @@ from pipeline.ledger import LEDGER, ledger_table
 from pipeline.outputs import write_tables
 from pipeline.run import Step
 from pipeline.store import Store
+from pipeline.words import how_many
 
 HEADLINES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "loss_per_token": "nats per token",
              "perplexity": "perplexity", "rouge_l": "ROUGE-L", "exact_match": "exact match"}  # fmt: skip
@@ -133,8 +134,8 @@ def _said_by_evaluation(outcome: Outcome) -> dict[int, Findings]:
 
 def _facts(step: Step) -> dict[str, Any]:
     facts = step.facts
-    keys = ("stage", "rebuilt", "skipped", "rows_in", "dropped", "changed", "added", "flagged", "rows_out",
-            "issues", "metrics", "settings")  # fmt: skip
+    keys = ("stage", "rebuilt", "skipped", "rows_in", "dropped", "changed", "added", "flagged",
+            "columns_flagged", "rows_out", "issues", "metrics", "settings")  # fmt: skip
     return {k: facts[k] for k in keys}
 
 
@@ -151,14 +152,15 @@ def _round(turn: Round) -> dict[str, Any]:
 
 
 def _stage_lines(outcome: Outcome) -> list[dict[str, Any]]:
-    keys = ("stage", "rows_in", "dropped", "changed", "added", "flagged", "rows_out")
+    keys = ("stage", "rows_in", "dropped", "changed", "added", "flagged", "columns_flagged", "rows_out")
     return [{"round": r.number, **{k: s.facts[k] for k in keys}} for r in outcome.rounds for s in r.steps]
 
 
 def _lines(outcome: Outcome) -> list[str]:
     """Say what changed by stage and what it earned."""
     root, curated = outcome.opened.dataset, outcome.curated
-    lines = [f"{root.n_rows:,} -> {curated.n_rows:,} rows in {len(outcome.rounds)} round(s)"]
+    rounds = how_many(len(outcome.rounds), "round")
+    lines = [f"{root.n_rows:,} -> {how_many(curated.n_rows, 'row')} in {rounds}"]
     for turn in outcome.rounds:
         parts = []
         for step in turn.steps:
@@ -180,10 +182,15 @@ def _lines(outcome: Outcome) -> list[str]:
         lines.append(f"{side:8} {final['split']}: {told}  ({final[side]['method']})")
     for c in final["comparisons"]:
         lines.append(
-            f"curated - raw on {final['split']}: {effect(c)}, {c['replicates']} replicate(s), "
-            f"{c['method']}: {c['verdict']}"
+            f"curated - raw on {final['split']}: {effect(c)}, {_means(c)}, {c['method']}: {c['verdict']}"
         )
     return lines
+
+
+def _means(c: dict[str, Any]) -> str:
+    """Say which two means a difference is the one of: not those of the single fits above it."""
+    of = "1 replicate" if c["replicates"] == 1 else f"means of {c['replicates']} replicates"
+    return f"{of}: {c['raw']:.3f} -> {c['curated']:.3f}"
 
 
 def _interval(m: dict[str, Any]) -> str:

@@ -16,7 +16,8 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from pipeline.masking import mask
 
 ISSUES_SHOWN = 20
-STAGE_COLUMNS = ("round", "stage", "rows_in", "dropped", "changed", "added", "flagged", "rows_out")
+STAGE_COLUMNS = ("round", "stage", "rows_in", "dropped", "changed", "added", "flagged", "columns_flagged",
+                 "rows_out")
 
 
 def artifact_key(flow: str, recipe: Path | str, what: str) -> str:

@@ -14,6 +14,7 @@ from pipeline.outputs import issues_table
 from pipeline.recipe import RecipeError
 from pipeline.recipe_faults import meant
 from pipeline.report.meanings import MEANINGS
+from pipeline.words import how_many
 
 FOUND_BY = {
     "label": "label_noise", "outlier": "anomalies", "exact_duplicate": "duplicates",
@@ -35,7 +36,7 @@ _FORM = re.compile(r"\s*([\w-]+)\s*(>=|>)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 
 @dataclass(frozen=True)
 class Check:
-    """Fails when more than `limit` rows (of all rows, in %, with `percent`) have the issue."""
+    """Fails when more than `limit` rows or columns (of all, in %, with `percent`) have the issue."""
 
     text: str
     issue: str
@@ -59,23 +60,36 @@ def checked(checks: Sequence[Check], audit: Audit) -> list[dict[str, Any]]:
     A check of an issue that no stage could look for fails: a build must not pass because a column is missing.
     """
     table = issues_table(audit.dataset, [step.findings for step in audit.steps])
-    n = audit.dataset.n_rows
     skipped = {step.stage.name: step.skipped for step in audit.steps if step.skipped}
-    return [_outcome(check, table, n, skipped) for check in checks]
+    return [_outcome(check, table, audit, skipped) for check in checks]
 
 
-def _outcome(check: Check, table: Any, n: int, skipped: dict[str, str]) -> dict[str, Any]:
-    name = f"is_{check.issue}_issue"
+def _outcome(check: Check, table: Any, audit: Audit, skipped: dict[str, str]) -> dict[str, Any]:
+    name, n = f"is_{check.issue}_issue", audit.dataset.n_rows
     line: dict[str, Any] = {"check": check.text, "issue": check.issue, "of": n}
+    columns, whole = _beyond_rows(check.issue, audit)
     stage = FOUND_BY.get(check.issue, "")
     if name not in table.column_names and stage in skipped:
         because = f"not looked for, {stage} was skipped: {skipped[stage]}"
         return {**line, "found": None, "failed": True, "because": because}
-    found = int(pc.sum(table[name]).as_py() or 0) if name in table.column_names else 0
-    value = 100 * found / max(n, 1) if check.percent else float(found)
+    rows = int(pc.sum(table[name]).as_py() or 0) if name in table.column_names else 0
+    percents = (rows / max(n, 1), len(columns) / max(len(audit.dataset.roles.content), 1), float(whole > 0))
+    found = rows + len(columns) + whole
+    value = 100 * max(percents) if check.percent else float(found)
     failed = value >= check.limit if check.or_equal else value > check.limit
-    because = f"{found:,} of {n:,} rows ({100 * found / max(n, 1):.2g} %)"
-    return {**line, "found": found, "failed": failed, "because": because}
+    told = [f"{rows:,} of {how_many(n, 'row')} ({100 * percents[0]:.2g} %)"] if rows or not found else []
+    if columns:
+        told.append(f"{how_many(len(columns), 'column')}: {', '.join(map(repr, columns))}")
+    if whole:
+        told.append("the dataset as a whole")
+    return {**line, "found": found, "columns": columns, "failed": failed, "because": " and ".join(told)}
+
+
+def _beyond_rows(issue: str, audit: Audit) -> tuple[list[str], int]:
+    """Return the columns that have an issue, and how often it is said of the dataset as a whole."""
+    edits = [edit for step in audit.steps for edit in step.findings.edits.to_pylist()]
+    about = [edit["column"] for edit in edits if edit["row_id"] is None and edit["issue"] == issue]
+    return sorted({column for column in about if column}), about.count(None)
 
 
 def _check(text: str) -> Check:

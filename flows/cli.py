@@ -81,7 +81,7 @@ def improve(
 
 @app.command()
 def why(
-    row: Annotated[str, typer.Argument(metavar="ROW", help="a row id")],
+    row: Annotated[str, typer.Argument(metavar="ROW", help="a row id, or the file it came from")],
     workspace: Workspace = DEFAULT_WORKSPACE,
     run_number: Annotated[
         int | None, typer.Option("--run", help="the newest run by default", autocompletion=run_numbers)

@@ -22,6 +22,7 @@ from flows.options import (
     Workspace,
     plan_of,
 )
+from pipeline.words import how_many
 
 if TYPE_CHECKING:
     from pipeline.export import About, Origin
@@ -95,15 +96,26 @@ def hf(
 @export.command()
 def croissant(
     place: Annotated[Path, typer.Argument(metavar="FILE_OR_DIR", help="a Parquet file, or a folder of them")],
+    run: Annotated[int | None, typer.Option(help="write this run's curated data into DIR first")] = None,
+    workspace: Annotated[
+        Path | None, typer.Option("--workspace", "-w", help="of the run, the newest if --run names none")
+    ] = None,
     license: License = None, language: Languages = None, pretty_name: PrettyName = None, tags: Tags = None,
     dataset_version: Version = None, published: Published = None, citation: Citation = None, url: Url = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Write croissant.json beside Parquet files: JSON-LD that says where the rows are and what they hold."""
     from pipeline.export import describe_files
+    from pipeline.outputs import write_data
+    from pipeline.recipe import RecipeError
 
     about = _about(license=license, language=language, pretty_name=pretty_name, tags=tags,
                    version=dataset_version, published=published, citation=citation, url=url)  # fmt: skip
+    if run is not None or workspace is not None:
+        origin = origin_of(None, run, None, workspace or DEFAULT_WORKSPACE, (), False)
+        if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+            raise RecipeError(f"{place}: there already (a run's data goes into a new or an empty folder)")
+        write_data(place, origin.dataset)
     made = describe_files(place, about)
     result({"croissant": str(made)}, as_json, str(made))
 
@@ -147,6 +159,6 @@ def origin_of(
     for line in (*opened.guesses, *opened.notes):
         log(line)
     if opened.quarantine:
-        lost = len(opened.quarantine)
-        say(f"{lost} rows could not be read and are not exported; they are listed by: assay audit {data}")
+        lost = how_many(len(opened.quarantine), "row")
+        say(f"{lost} could not be read and not exported; assay audit {data} lists what is wrong")
     return Origin(opened.dataset)

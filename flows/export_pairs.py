@@ -10,6 +10,7 @@ import typer
 from flows.export_commands import export, origin_of
 from flows.manners import DEFAULT_WORKSPACE, result, say
 from flows.options import IdColumn, Json, ModalityName, Quiet, SplitColumn, TextColumn, Workspace
+from pipeline.words import how_many
 
 Format = Annotated[
     str | None,
@@ -48,4 +49,4 @@ def sft(
     if len(made.left_out) > 20:
         say(f"and {len(made.left_out) - 20} more rows are not exported")
     facts = {"file": str(made.path), "rows": made.n_rows, "left_out": made.left_out}
-    result(facts, as_json, f"{made.path}\n{made.n_rows:,} rows")
+    result(facts, as_json, f"{made.path}\n{how_many(made.n_rows, 'row')}")

@@ -9,6 +9,7 @@ import typer
 
 from flows.manners import DEFAULT_WORKSPACE, EXIT_CODES, result, say
 from flows.options import Json, Workspace
+from pipeline.words import how_many
 
 WHICH = "a run's number, `root`, or the beginning of a fingerprint"
 
@@ -36,7 +37,7 @@ def diff(
 def undo(
     rule: Annotated[str | None, typer.Option(help="an issue, for example near_duplicate")] = None,
     stage: Annotated[str | None, typer.Option(help="a stage, for example label_noise")] = None,
-    row: Annotated[str | None, typer.Option(help="a row id")] = None,
+    row: Annotated[str | None, typer.Option(help="a row id, or the file it came from")] = None,
     run_number: Annotated[int | None, typer.Option("--run", help="the newest run by default")] = None,
     cascade: Annotated[bool, typer.Option("--cascade", help="also edits that depended on them")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would go, change nothing")] = False,
@@ -52,10 +53,10 @@ def undo(
     done = take_back(Store(workspace), rule, name, row, run_number, cascade, dry_run)
     counts = {stage: n + done.dependents.get(stage, 0) for stage, n in done.edits.items()}
     counts = {**done.dependents, **counts}
-    lines = [f"{stage:12} {n:,} edits taken back" for stage, n in counts.items()]
+    lines = [f"{stage:12} {how_many(n, 'edit')} taken back" for stage, n in counts.items()]
     if done.dependents:
         lines.append(f"of these, {sum(done.dependents.values()):,} depended on the others")
-    lines.append(f"{done.rows_before:,} -> {done.rows_after:,} rows")
+    lines.append(f"{done.rows_before:,} -> {how_many(done.rows_after, 'row')}")
     if done.run is None:
         lines.append("nothing was changed (--dry-run)")
     else:
@@ -78,7 +79,7 @@ def restore(
     rows = store.manifest(store.root / "datasets" / data)["rows"]
     place = f"{workspace}/runs/{number}/dataset.parquet"
     facts = {"run": number, "snapshot": data, "rows": rows, "dataset": place}
-    result(facts, as_json, f"run {number} is snapshot {data[:12]}, {rows:,} rows\ndataset: {place}")
+    result(facts, as_json, f"run {number} is snapshot {data[:12]}, {how_many(rows, 'row')}\ndataset: {place}")
 
 
 def snapshots(workspace: Workspace = DEFAULT_WORKSPACE, as_json: Json = False) -> None:

@@ -23,6 +23,7 @@ from pipeline.signals.engine import Engine
 from pipeline.source import ingest_key
 from pipeline.stage import Stage, stages
 from pipeline.store import Store
+from pipeline.words import how_many
 
 
 def plan_run(recipe: Path, workspace: Path, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
@@ -129,7 +130,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     title, size = f" ({facts['title']})" if facts["title"] else "", f"{data['bytes'] / 1e6:,.3f} MB"
     lines = [
         f"recipe   {facts['recipe']}{title}",
-        f"data     {', '.join(data['paths'])}: {data['files']} file(s), {size}",
+        f"data     {', '.join(data['paths'])}: {how_many(data['files'], 'file')}, {size}",
     ]
     if data["read"]:
         parts = ", ".join(f"{n:,} {split}" for split, n in data["splits"].items() if n)

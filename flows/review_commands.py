@@ -12,6 +12,7 @@ import typer
 from flows.columns import Reading, spread
 from flows.manners import DEFAULT_WORKSPACE, progress, result, say
 from flows.options import Json, Out, Quiet, Workspace, engine_of
+from pipeline.words import how_many
 
 if TYPE_CHECKING:
     from flows.review_desk import Desk
@@ -61,7 +62,8 @@ def export(
     where = f" {folder}" if folder else f" -w {workspace}"
     back = str(target) if to == "csv" else "EXPORTED"
     names = [str(f) for f in files]
-    plain = [*names, f"{len(rows)} rows of {found.name}", f"next: assay review import {back}{where}"]
+    plain = [*names, f"{how_many(len(rows), 'row')} of {found.name}",
+             f"next: assay review import {back}{where}"]
     result({"files": names, "rows": len(rows), "from": found.name}, as_json, "\n".join(plain))
 
 
@@ -122,7 +124,7 @@ def serve(
         facts = {"url": server.address, "rows": len(rows), "decisions": str(path)}
         result(facts, as_json, server.address)
         sys.stdout.flush()
-        say(f"{len(rows)} rows of {found.name}; open the address above, end with Ctrl-C")
+        say(f"{how_many(len(rows), 'row')} of {found.name}; open the address above, end with Ctrl-C")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -157,7 +159,8 @@ def _farewell(desk: Desk) -> None:
 
 
 def _counted(counts: dict[str, int]) -> str:
-    return f"{sum(counts.values())} decisions: " + ", ".join(f"{n} {verb}" for verb, n in counts.items())
+    told = ", ".join(f"{n} {verb}" for verb, n in counts.items())
+    return f"{how_many(sum(counts.values()), 'decision')}: {told}"
 
 
 def _next(path: Path) -> list[Any]:

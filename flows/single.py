@@ -15,6 +15,7 @@ from pipeline.run import Step, run_stage
 from pipeline.signals.engine import Engine
 from pipeline.source import Opened, open_plan
 from pipeline.store import Store
+from pipeline.words import how_many
 
 Log = Callable[[str], None]
 
@@ -171,11 +172,14 @@ def _line(step: Step) -> str:
     counts = ", ".join(
         f"{n} {issue} ({action})" for issue, by in f["issues"].items() for action, n in by.items()
     )
-    return f"{step.stage.name:12} {f['rows_in']:,} -> {f['rows_out']:,} rows: {counts or 'nothing found'}"
+    rows = f"{f['rows_in']:,} -> {how_many(f['rows_out'], 'row')}"
+    return f"{step.stage.name:12} {rows}: {counts or 'nothing found'}"
 
 
 def _would(step: Step) -> str:
     f = step.facts
     verbs = {"drop": f["dropped"], "change": f["changed"], "add": f["added"], "flag": f["flagged"]}
-    told = ", ".join(f"{verb} {n:,}" for verb, n in verbs.items() if n)
-    return f"dry run: it would {told} rows; nothing was written" if told else "dry run: it would do nothing"
+    parts = [f"{verb} {how_many(n, 'row')}" for verb, n in verbs.items() if n]
+    if f["columns_flagged"]:
+        parts.append(f"flag {how_many(f['columns_flagged'], 'column')}")
+    return f"dry run: it would {', '.join(parts) or 'do nothing'}{'; nothing was written' if parts else ''}"

@@ -24,8 +24,10 @@ from pipeline.signals.engine import Engine
 from pipeline.source import Opened, open_plan
 from pipeline.stage import Stage
 from pipeline.store import Store
+from pipeline.words import how_many
 
 DETECTORS = ("clean", "cells", "quality", "duplicates", "label_noise", "anomalies", "fitness")
+SHOWN = 8  # issues that a printed audit names
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,19 @@ class Audit:
     def summary(self) -> dict[str, Any]:
         """Rows by issue and action, and what was skipped and why."""
         return summary(self.dataset, self.steps)
+
+    def __repr__(self) -> str:
+        """Say what was found in a few lines, as a notebook shows it."""
+        n, facts = self.dataset.n_rows, self.summary["issues"]
+        found = {issue: sum(counts.values()) for issue, counts in facts.items()}
+        top = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        lines = [f"Audit of {how_many(n, 'row')} ({self.dataset.modality}): "
+                 f"{how_many(sum(found.values()), 'finding')}, nothing changed"]  # fmt: skip
+        lines += [f"  {issue:20} {k:>6,}" for issue, k in top[:SHOWN]]
+        if len(top) > SHOWN:
+            lines.append(f"  and {how_many(len(top) - SHOWN, 'issue')} more")
+        lines.append(".issues is a table of every row, .summary the counts, .report() a page")
+        return "\n".join(lines)
 
     def report(self, path: Path | str = "report.html", redact: bool = False) -> Path:
         """Write the report (one HTML file that works offline, and its JSON twin) and return its path.

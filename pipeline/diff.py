@@ -11,8 +11,10 @@ import pyarrow as pa
 from pipeline.dataset import ROW_ID, SPLITS, WEIGHT, Dataset
 from pipeline.hashing import cell_json, light_cells
 from pipeline.history import EditId, History, find, run_facts
+from pipeline.report.judgement import LOWER_IS_BETTER
 from pipeline.store import Store
 from pipeline.undo import snapshot
+from pipeline.words import how_many
 
 Place = tuple[str, int | None, int]  # what `find` returns: fingerprint, run, entries
 
@@ -46,7 +48,7 @@ def diff(store: Store, a: str, b: str) -> dict[str, Any]:
 def in_words(facts: dict[str, Any]) -> list[str]:
     """Return a difference as lines for people."""
     rows, columns = facts["rows"], Counter(c for names in facts["changed"].values() for c in names)
-    lines = [f"{facts['a'][:12]} -> {facts['b'][:12]}: {rows[0]:,} -> {rows[1]:,} rows"]
+    lines = [f"{facts['a'][:12]} -> {facts['b'][:12]}: {rows[0]:,} -> {how_many(rows[1], 'row')}"]
     lines.append(
         f"{len(facts['dropped']):,} dropped, {len(facts['added']):,} added, {len(facts['changed']):,} changed"
         + (f" ({', '.join(f'{name} in {n:,}' for name, n in columns.most_common())})" if columns else "")
@@ -57,7 +59,9 @@ def in_words(facts: dict[str, Any]) -> list[str]:
         moved = [f"{label} {x:,} -> {y:,}" for label, (x, y) in labels.items() if x != y]
         lines.append(f"{split}: {', '.join(moved) or 'the same class counts'}")
     for name, (x, y) in facts["metrics"].items():
-        lines.append(f"{name}: {x:.3f} -> {y:.3f} ({100 * (y - x):+.1f} points)")
+        less = name.split()[-1].removeprefix("soft_") in LOWER_IS_BETTER
+        by = f"{y - x:+.3f}, less is better" if less else f"{100 * (y - x):+.1f} points"
+        lines.append(f"{name}: {x:.3f} -> {y:.3f} ({by})")
     return lines
 
 
@@ -88,9 +92,13 @@ def _changed(one: Dataset, two: Dataset) -> dict[str, list[str]]:
 
 
 def _stages(store: Store, places: tuple[Place, Place], about: dict[str, str]) -> dict[str, dict[str, int]]:
-    """Return by stage how many of these rows the edits are about that stand on one side only."""
+    """Return by stage how many of these rows the edits are about that stand on one side only.
+
+    What was repaired in a row that is gone, or new, does not explain why it is.
+    """
     one, two = (_edits(store, place) for place in places)
-    rows = {(stage, row) for _, stage, row, *_ in one ^ two if row in about}
+    rows = {(stage, row) for _, stage, row, _, action, _ in one ^ two
+            if row in about and (about[row] == "changed" or action in ("drop", "add"))}  # fmt: skip
     explained = {row for _, row in rows}
     rows |= {("other ways", row) for row in about if row not in explained}
     counts: dict[str, Counter[str]] = {}

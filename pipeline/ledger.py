@@ -14,6 +14,7 @@ from pipeline.blobs import light_edits
 from pipeline.files import read_parquet
 from pipeline.findings import Findings
 from pipeline.history import run_facts
+from pipeline.row_names import file_column, row_called
 from pipeline.run import Step
 from pipeline.store import NotFound, Store
 
@@ -56,17 +57,22 @@ def ledger_table(
 def why(store: Store, row_id: str, run: int | None = None) -> list[str]:
     """Return the life of a row in one run (the newest by default), a sentence a line.
 
+    row_id : its id, or the name of the file that it was read from.
+
     Raises `NotFound` with the reason when there is no such run or row.
     """
     facts = run_facts(store, run)
     number = facts["run"]
     root, curated = store.load(facts["root"]), store.load(facts["curated"])
+    row_id = row_called(root, row_id)
     edits = _edits_about(store.root / "runs" / str(number) / LEDGER, row_id)
     lines = []
     if row_id in root.position:
         row = root.rows([row_id])[0]
         label = f", label {row[root.roles.label]!r}" if root.roles.label else ""
-        lines.append(f"{row_id}: read from {row['source'] or 'the data'}, split {row['split']}{label}")
+        file = file_column(root)
+        came = f"{row['source'] or 'the data'}{f', file {row[file]}' if file and row[file] else ''}"
+        lines.append(f"{row_id}: read from {came}, split {row['split']}{label}")
     elif row_id in curated.position or edits:
         lines.append(f"{row_id}: made by a stage")
     else:

@@ -22,6 +22,7 @@ from pipeline.signals.engine import Engine
 from pipeline.stage import Missing, NotApplicable, Stage
 from pipeline.store import Store
 from pipeline.upkeep import keep_again
+from pipeline.words import how_many
 
 T = TypeVar("T")
 MISSING = "-missing"  # ends the key of a step that was skipped for want of a package: it is never read back
@@ -53,23 +54,35 @@ class Step:
     seconds: float
     cached: bool
 
+    def __repr__(self) -> str:
+        """Say what the stage did in one line."""
+        counts = ", ".join(f"{sum(by.values()):,} {issue}" for issue, by in self.findings.counts().items())
+        done = f"skipped: {self.skipped}" if self.skipped else counts or "nothing found"
+        rows = f"{self.before.n_rows:,} -> {how_many(self.after.n_rows, 'row')}"
+        return f"Step({self.stage.name}: {rows}, {done})"
+
     @property
     def facts(self) -> dict[str, Any]:
-        """The step in numbers, for ledgers and reports: rows in + added = rows out + dropped."""
+        """The step in numbers, for ledgers and reports: rows in + added = rows out + dropped.
+
+        `changed` and `flagged` count rows; findings about columns are counted apart.
+        """
         edits = self.findings.edits
         actions = edits["action"].to_pylist()
         rows = edits["row_id"].to_pylist()
         n_added = actions.count("add")
         n_dropped = self.before.n_rows + n_added - self.after.n_rows
-        by = {a: len({r for r, b in zip(rows, actions, strict=True) if b == a}) for a in ("set", "flag")}
+        pairs = set(zip(rows, actions, strict=True))
+        by = {a: sum(r is not None and b == a for r, b in pairs) for a in ("set", "flag")}
+        columns = {c for c, r in zip(edits["column"].to_pylist(), rows, strict=True) if r is None} - {None}
         settings = json.loads(self.stage.model_dump_json(exclude_none=True))
         return {
             "stage": self.stage.name, "rebuilt": self.stage.rebuilt, "skipped": self.skipped,
             "settings": settings,
             "rows_in": self.before.n_rows, "dropped": n_dropped, "added": n_added, "changed": by["set"],
-            "flagged": by["flag"], "rows_out": self.after.n_rows, "issues": self.findings.counts(),
-            "metrics": self.findings.metrics, "before": self.before.fingerprint,
-            "after": self.after.fingerprint,
+            "flagged": by["flag"], "columns_flagged": len(columns), "rows_out": self.after.n_rows,
+            "issues": self.findings.counts(), "metrics": self.findings.metrics,
+            "before": self.before.fingerprint, "after": self.after.fingerprint,
         }  # fmt: skip
 
 

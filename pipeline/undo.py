@@ -21,6 +21,7 @@ from pipeline.files import Corrupt, read_parquet, write_parquet
 from pipeline.history import Entry, History, find, run_facts, without
 from pipeline.ledger import LEDGER
 from pipeline.outputs import write_data
+from pipeline.row_names import row_called
 from pipeline.store import NotFound, Store
 from pipeline.upkeep import keep_again
 
@@ -67,6 +68,8 @@ def _undo(
     store: Store, asked: tuple[str | None, ...], run: int | None, cascade: bool, dry_run: bool
 ) -> Undone:
     history = History.of(store, run_facts(store, run)["run"])
+    issue, stage, row = asked
+    asked = (issue, stage, row_called(history.root, row) if row else None)
     chosen = _matching(history.entries, *asked)
     if not any(chosen):
         what = ", ".join(f"{k} {v}" for k, v in zip(("rule", "stage", "row"), asked, strict=True) if v)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -96,7 +97,10 @@ def test_a_stage_takes_settings(folder):
 def test_run_why_report_finetune_and_evaluate(tmp_path):
     recipe = write_recipe(tmp_path, rounds=1)
     done = assay("run", recipe, "-w", "w", cwd=tmp_path)
-    assert "curated - raw on test" in done.stdout and "report: w/runs/1/report.html" in done.stdout
+    assert "report: w/runs/1/report.html" in done.stdout
+    told = r"curated - raw on test: \w+ (\S+) points .* replicates?: ([\d.]+) -> ([\d.]+), "
+    points, raw, curated = map(float, re.search(told, done.stdout).groups())
+    assert points == pytest.approx(100 * (curated - raw), abs=0.16)  # the two means explain the difference
     again = assay("run", recipe, "-w", "w", "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["run"] == 1 and "computing" not in again.stderr
     assert "dropped it as exact_duplicate" in assay("why", "sport-train-0", "-w", "w", cwd=tmp_path).stdout

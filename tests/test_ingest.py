@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.dataset import Dataset, Roles
 from pipeline.ingest import InputError, RoleNames, Source, SplitPlan, ingest, input_digest
+from pipeline.outputs import write_data
 
 TRICKY = ["NA", "null", "None", "nan", "", "N/A", "TRUE", "007", "1e5", "2024-01-01", "12:30", "NO", " x ",
           "=1+1", "1,000"]
@@ -376,3 +378,75 @@ def test_every_column_of_a_table_is_told_what_it_was_read_as_and_why(tmp_path):
         "column 'job': text; 1 cell is '?'",
     ):
         assert sentence in told
+
+
+def test_a_feature_that_has_one_of_our_names_is_content_under_its_new_name(tmp_path):
+    rows = [{"weight": str(50 + i), "source": "web" if i % 2 else "shop", "parents": str(i % 3), "age": "30",
+             "y": "pn"[i % 2]} for i in range(40)]  # fmt: skip
+    done = read(write_csv(tmp_path / "people.csv", rows), RoleNames(label="y"), near_pairs=False)
+    assert done.dataset.modality == "tabular"
+    assert done.dataset.roles.content == ("age", "parents_", "source_", "weight_")
+    assert pa.types.is_integer(done.dataset.table.schema.field("weight_").type)
+    assert np.array_equal(done.dataset.weights, np.ones(40)), "a person's weight weighs no row"
+    assert any("'weight_'" in line and "whole numbers" in line for line in done.guesses)
+    assert "weight: called 'weight_' here, because the name is ours" in done.guesses
+
+
+def test_one_sparse_remark_makes_no_text_dataset_of_a_table(tmp_path):
+    rows = [{"a": i, "b": i % 7, "c": i * 1.5, "comment": "" if i % 10 else "a long remark about this one",
+             "y": "pn"[i % 2]} for i in range(60)]  # fmt: skip
+    done = read(write_csv(tmp_path / "t.csv", rows), near_pairs=False)
+    assert (done.dataset.modality, done.dataset.n_rows) == ("tabular", 60)
+    assert done.dataset.roles.content == ("a", "b", "c", "comment")
+
+
+def test_columns_that_a_guess_leaves_out_are_named(tmp_path):
+    rows = [{**r, "url": f"https://e.org/{i}", "shop": "ab"[i % 2], "stars": i % 5}
+            for i, r in enumerate(reviews(30))]  # fmt: skip
+    path = write_csv(tmp_path / "d.csv", rows)
+    line = "not looked at: 'shop', 'stars' (--modality tabular for a table)"
+    assert line in read(path, RoleNames(label="label"), near_pairs=False).guesses
+    assert line not in read(path, RoleNames(label="label", content=("text",)), near_pairs=False).guesses
+
+
+def written_table(folder: Path) -> tuple[Path, Dataset]:
+    rows = [{"pid": f"p{i:03d}", "zip": str(100 + i % 9), "mass": i * 1.5, "outcome": "bg"[i % 2],
+             "weight": 50 + i} for i in range(60)]  # fmt: skip
+    first = read(write_csv(folder / "t.csv", rows), RoleNames(id="pid", label="outcome"), near_pairs=False)
+    write_data(folder / "out", first.dataset)
+    return folder / "out", first.dataset
+
+
+def test_a_dataset_that_we_wrote_keeps_its_roles_and_its_fingerprint(tmp_path):
+    out, first = written_table(tmp_path)
+    for place in (out, out / "dataset.parquet"):
+        again = read(place)
+        assert again.dataset.roles == first.roles and again.dataset.fingerprint == first.fingerprint
+        told = [line for line in again.guesses if line.endswith("as written by assay")]
+        assert [line.split(":")[0] for line in told] == ["label", "modality", "content"]
+
+
+def test_what_the_user_names_outranks_what_a_file_of_ours_states(tmp_path):
+    out, _ = written_table(tmp_path)
+    other = read(out, RoleNames(label="zip")).dataset
+    assert other.roles.label == "zip" and other.roles.content == ("mass", "weight_")
+    as_text = read(out, RoleNames(content=("zip",)), modality="text").dataset
+    assert (as_text.modality, as_text.roles.label) == ("text", "outcome")
+    assert read(out, RoleNames(content=("mass",))).dataset.roles.content == ("mass",)
+
+
+def test_a_dataset_that_we_wrote_without_a_label_gets_none(tmp_path):
+    out, first = written_table(tmp_path)
+    write_data(out, Dataset.of(first.table, Roles(content=("mass", "zip")), "tabular"))
+    assert read(out).dataset.roles == Roles(content=("mass", "zip"))
+
+
+@pytest.mark.parametrize("about", ["", "[]", "{", '{"modality": "x"}', '{"modality": "tabular", "roles": 3}',
+                                   '{"modality": "tabular", "roles": {"content": ["gone"]}}',
+                                   '{"modality": "tabular", "roles": {"content": []}}'])  # fmt: skip
+def test_a_statement_that_makes_no_sense_is_passed_over(tmp_path, about):
+    out, _ = written_table(tmp_path)
+    table = pq.read_table(out / "dataset.parquet").replace_schema_metadata({"assay": about})
+    pq.write_table(table, out / "dataset.parquet")
+    again = read(out, RoleNames(label="outcome"))
+    assert again.dataset.modality == "tabular" and not any("as written" in line for line in again.guesses)

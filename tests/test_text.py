@@ -235,8 +235,23 @@ class TestGuesses:
     def test_content_is_the_usual_name_or_the_longest_column(self):
         long = pa.table({"y": ["pos"], "who": ["Ann"], "words": ["a long sentence with words"], "n": [3]})
         assert TEXT.content_columns(long, {"y"}) == ("words",)
-        assert TEXT.content_columns(long.append_column("Review", pa.array(["ok"])), {"y"}) == ("Review",)
+        said = long.append_column("Review", pa.array(["one more time"]))
+        assert TEXT.content_columns(said, {"y"}) == ("Review",)
         assert TEXT.content_columns(pa.table({"job": ["clerk"], "y": ["p"]}), {"y"}) == ()
+
+    def test_a_remark_beside_the_columns_of_a_table_is_no_content(self):
+        features = {name: range(40) for name in "abc"}
+        sparse = pa.table({**features, "comment": ["a long remark about it", *[""] * 39]})
+        short = pa.table({**features, "comment": ["ok", "fine"] * 20})
+        one_long = pa.table({**features, "city": [*["Rome"] * 39, "so long a cell " * 999]})
+        assert [TEXT.content_columns(t, set()) for t in (sparse, short, one_long)] == [(), (), ()]
+
+    def test_short_sparse_and_unspaced_texts_are_content_where_nothing_else_is(self):
+        assert TEXT.content_columns(pa.table({"text": ["hi", "bye"], "n": [1, 2]}), set()) == ("text",)
+        assert TEXT.content_columns(pa.table({"text": ["so it is", None, None]}), set()) == ("text",)
+        review = "这部电影非常好看我会推荐给所有的朋友们一起看"
+        unspaced = pa.table({"a": [1], "b": [1], "c": [1], "text": [review]})
+        assert TEXT.content_columns(unspaced, set()) == ("text",)
 
     def test_identity_ignores_case_width_and_spacing_but_not_words(self):
         same = TEXT.identity(table("Ｔｈｅ  CAT\n", "the cat", "the cats", None, " "))

@@ -26,6 +26,7 @@ from pipeline.ingest.source import InputError, Raw, Rejected, Source, did_you_me
 from pipeline.ingest.split import SplitPlan, complete, stated
 from pipeline.ingest.types import column_lines
 from pipeline.ingest.unify import concat
+from pipeline.ingest.written import written
 from pipeline.modalities import Intake
 from pipeline.modalities import modality as modality_called
 
@@ -81,7 +82,10 @@ def ingest(
     table, mixed = concat(fit.tables)
     where = sources[0].path if len(sources) == 1 else "the sources"
     table, named, counted = with_votes(table, fit.named(roles or RoleNames()), where)
-    found = resolve(table, named, fit.modality or modality, where, own, sizes)
+    about = written(raws, sources) if own else None
+    kind = fit.modality or modality
+    named, kind, told_roles = about.named(named, kind) if about else (named, kind, [])
+    found = resolve(table, named, kind, where, own, sizes, settled=about is not None)
 
     of_row = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
     prefix = [f"{name}:" if len(sources) > 1 else "" for name in of_row]
@@ -108,7 +112,8 @@ def ingest(
         columns[SOURCE] = pa.array(of_row, pa.large_string())
     rows = pa.table({ROW_ID: pa.array(ids, pa.large_string()), **columns})
     data = Dataset.of(rows, final_roles(found.names, renamed), found.modality)
-    types = [] if own or found.modality != "tabular" else column_lines(table, rows, found.names.content)
+    told_types = found.modality == "tabular" and not own
+    types = column_lines(table, rows, found.names.content, renamed) if told_types else []
 
     given = None
     if found.names.split is not None:
@@ -120,7 +125,8 @@ def ingest(
     return Ingested(
         dataset=data,
         quarantine=quarantine([*(row for raw in raws for row in raw.rejected), *rejected]),
-        guesses=[*(g for raw in raws for g in raw.guesses), *counted, *found.guesses, *ours, *types, *told],
+        guesses=[*(g for raw in raws for g in raw.guesses), *counted, *told_roles, *found.guesses, *ours,
+                 *types, *told],
         notes=[*(n for raw in raws for n in raw.notes), *fit.notes, *mixed, *taken.notes, *empty,
                *split_notes],
         input_digest=digest,

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.dataset import OWN_COLUMNS, SOURCE, WEIGHT, Roles
+from pipeline.ingest.content import free_names
 from pipeline.ingest.label_cells import label_cells
 from pipeline.ingest.numbers import typed
 from pipeline.ingest.roles import Resolved, RoleNames
@@ -24,15 +25,7 @@ def final_columns(
     rows = table.select(kept)
     if found.modality == "tabular":
         rows = typed(rows, keep={c for c in (names.group,) if c}, exact=set(kept) - set(names.content))[0]
-    taken = set(table.column_names)
-    renamed: dict[str, str] = {}
-    for c in kept:
-        if c in (*OWN_COLUMNS, WEIGHT):
-            new = c + "_"
-            while new in taken:
-                new += "_"
-            taken.add(new)
-            renamed[c] = new
+    renamed = free_names(table.column_names, [c for c in kept if c in (*OWN_COLUMNS, WEIGHT)])
     columns = {renamed.get(c, c): _cell_types(rows[c], c, found, where) for c in kept}
     if names.weight:
         columns[WEIGHT] = _weights(table[names.weight], names.weight, where)

@@ -149,4 +149,5 @@ def _read_data(path: str, files: list[File]) -> tuple[list[File], Raw]:
             bare = [f.name for f, s in zip(files, splits, strict=True) if not s]
             guesses.append(f"split: not taken from file names, because {bare[0]} names none")
     rejected = [row for r in raws for row in r.rejected]
-    return files, Raw(table, rejected, guesses, [*notes, *(n for r in raws for n in r.notes)])
+    about = raws[0].about if len({raw.about for raw in raws}) == 1 else b""
+    return files, Raw(table, rejected, guesses, [*notes, *(n for r in raws for n in r.notes)], about)

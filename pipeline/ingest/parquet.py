@@ -28,7 +28,8 @@ def read_parquet(file: File) -> Raw:
     except (pa.ArrowException, OSError, ValueError) as error:
         first = str(error).strip().split("\n")[0]
         raise InputError(f"{file.name}: not readable as Parquet: {first} (write it again)") from error
-    stated = (table.schema.metadata or {}).get(b"huggingface", b"{}")
+    metadata = table.schema.metadata or {}
+    stated = metadata.get(b"huggingface", b"{}")
     names = table.column_names
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise InputError(f"{file.name}: two columns are called {twice[0]!r} (rename one)")
@@ -36,7 +37,7 @@ def read_parquet(file: File) -> Raw:
     table, rejected = _readable(table, file.name)
     table, named = _with_class_names(table.replace_schema_metadata(None), stated)
     told = [f"{file.name}: codes in {c!r} became the class names that the file gives" for c in named]
-    return Raw(table, rejected, told)
+    return Raw(table, rejected, told, about=metadata.get(b"assay", b""))
 
 
 def _with_class_names(table: pa.Table, stated: bytes) -> tuple[pa.Table, list[str]]:

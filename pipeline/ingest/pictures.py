@@ -103,7 +103,7 @@ def with_named(raw: Raw, column: str, at: str, base: Path, data: str) -> Raw:
     bad = broken.keys() | {k for k, f in enumerate(found) if isinstance(f, str)}
     if bad:
         table = table.take(pa.array([k for k in range(len(names)) if k not in bad], pa.int64()))
-    return Raw(table, [*raw.rejected, *rejected], raw.guesses, raw.notes)
+    return Raw(table, [*raw.rejected, *rejected], raw.guesses, raw.notes, raw.about)
 
 
 def located(base: Path, name: str) -> File | str | None:

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from pipeline.dataset import PARENTS, ROW_ID, SOURCE, SPLIT, WEIGHT
+from pipeline.ingest.content import content_of, is_own_target, is_scalar, is_text
 from pipeline.ingest.folder import SPLIT_WORDS
-from pipeline.ingest.numbers import typed
 from pipeline.ingest.source import InputError, did_you_mean
-from pipeline.modalities import modality, modality_names
+from pipeline.modalities import modality_names
 
 ID_NAMES = ("row_id", "id", "uid", "guid", "uuid", "_id")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "y", "sentiment", "stars", "rating", "topic",
@@ -55,18 +55,20 @@ def is_own(table: pa.Table) -> bool:
     """Return whether the table was written by us: it has our columns, ids are texts and parents lists."""
     if not {ROW_ID, SPLIT, SOURCE, PARENTS} <= set(table.column_names):
         return False
-    if not all(_is_text(table, name) for name in (ROW_ID, SPLIT, SOURCE)):
+    if not all(is_text(table, name) for name in (ROW_ID, SPLIT, SOURCE)):
         return False
     kind = table.schema.field(PARENTS).type
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
 def resolve(
-    table: pa.Table, names: RoleNames, kind: str | None, where: str, own: bool, sizes: Sequence[int]
-) -> Resolved:
+    table: pa.Table, names: RoleNames, kind: str | None, where: str, own: bool, sizes: Sequence[int],
+    settled: bool = False,
+) -> Resolved:  # fmt: skip
     """Complete the roles and the modality.
 
-    `where` names the input in errors; `sizes` are the rows of each source, within which ids must be unique.
+    `where` names the input in errors; `sizes` are the rows of each source, within which ids must be unique;
+    where the roles are `settled`, those that are not named do not exist, so no label and no group is guessed.
     A time column is never guessed, since a split by time is another experiment; a group column only by the
     name `group` or `group_id`.
 
@@ -90,15 +92,16 @@ def resolve(
         found["id"], sentence = _id(table, taken, sizes)
         taken |= {found["id"]} if found["id"] else set()
         told.append(sentence)
-    pairs = names.label is None and _is_own_target(table, names.content, kind, taken)
-    for role, guess in (("split", _split), ("group", _group), ("label", _label)):
+    pairs = names.label is None and not settled and is_own_target(table, names.content, kind, taken)
+    guesses = (("split", _split), ("group", _group), ("label", _label))
+    for role, guess in guesses[: 1 if settled else 3]:
         if found[role] is None and not (pairs and role == "label"):
             found[role], sentence = guess(table, taken)
             taken |= {found[role]} if found[role] else set()
             told += [sentence] if sentence else []
-    if found["time"] is None and (clock := _first(table, TIME_NAMES, taken)):
+    if found["time"] is None and not settled and (clock := _first(table, TIME_NAMES, taken)):
         told.append(f"time: column {clock!r} was not used; name it as the time column to split by time")
-    content, kind, sentences = _content(table, names.content, kind, taken)
+    content, kind, sentences = content_of(table, names.content, kind, taken)
     if not content:
         free = ", ".join(map(repr, sorted(set(table.column_names) - taken))) or "no columns"
         raise InputError(f"{where}: no content column among {free} (name one, e.g. --text-column)")
@@ -115,11 +118,11 @@ def _named(names: RoleNames) -> list[tuple[str, str]]:
 
 def _id(table: pa.Table, taken: set[str], sizes: Sequence[int]) -> tuple[str | None, str]:
     name = _first(table, ID_NAMES, taken)
-    if name is None or not _is_scalar(table, name):
+    if name is None or not is_scalar(table, name):
         return None, "id: none found, so row ids are digests of the cells"
     starts = accumulate(sizes, initial=0)
     parts = [table[name].slice(start, size) for start, size in zip(starts, sizes, strict=False)]
-    gaps = table[name].null_count or (_is_text(table, name) and pc.any(pc.equal(table[name], "")).as_py())
+    gaps = table[name].null_count or (is_text(table, name) and pc.any(pc.equal(table[name], "")).as_py())
     if gaps or any(len(pc.unique(part)) < len(part) for part in parts):
         return None, f"id: column {name!r} repeats or has gaps, so row ids are digests of the cells"
     return name, f"id: column {name!r}, by its name"
@@ -127,7 +130,7 @@ def _id(table: pa.Table, taken: set[str], sizes: Sequence[int]) -> tuple[str | N
 
 def _split(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
     name = _first(table, SPLIT_NAMES, taken)
-    if name is None or not _is_text(table, name):
+    if name is None or not is_text(table, name):
         return None, ""
     words = {str(v).strip().lower() for v in pc.unique(table[name]).to_pylist()}
     meant = words & set(SPLIT_WORDS) if name.lower() == SPLIT else words <= set(SPLIT_WORDS)
@@ -136,7 +139,7 @@ def _split(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
 
 def _group(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
     name = _first(table, GROUP_NAMES, taken)
-    return (name, f"group: column {name!r}, by its name") if name and _is_scalar(table, name) else (None, "")
+    return (name, f"group: column {name!r}, by its name") if name and is_scalar(table, name) else (None, "")
 
 
 def _label(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
@@ -150,53 +153,15 @@ def _label(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
     return None, "label: none found; name the label column if there is one"
 
 
-def _is_own_target(table: pa.Table, named: Sequence[str], kind: str | None, taken: set[str]) -> bool:
-    """Whether the content holds its own target, as answers to prompts are, so that no label is guessed."""
-    kinds = [name for name in ([kind] if kind else modality_names()) if not modality(name).labelled]
-    view = table.select(list(named)) if named else table
-    return any(modality(name).content_columns(view, set() if named else taken) for name in kinds)
-
-
 def _few_kinds(table: pa.Table, name: str) -> bool:
     kind = table.schema.field(name).type
-    if not (_is_text(table, name) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+    if not (is_text(table, name) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         return False
     values = pc.unique(table[name]).to_pylist()
     few = 2 <= len(values) <= min(LABEL_KINDS, table.num_rows / 5)
     return few and all(len(str(v)) <= LABEL_CHARS for v in values)
 
 
-def _content(
-    table: pa.Table, named: Sequence[str], kind: str | None, taken: set[str]
-) -> tuple[tuple[str, ...], str, list[str]]:
-    """Ask each modality what it would take, special ones first, tables of numbers last."""
-    names = [kind] if kind else sorted(modality_names(), key=lambda n: (n == "tabular", n == "text", n))
-    for name in names:
-        view = typed(table, keep=taken)[0] if name == "tabular" else table
-        if named:
-            view = view.select(list(named))
-        content = modality(name).content_columns(view, set() if named else taken)
-        if content or (named and kind):
-            told = [] if kind else [f"modality: {name}"]
-            if not named:
-                told.append(f"content: {', '.join(map(repr, content))}")
-            return tuple(named or content), name, told
-    if named:
-        name = "text" if any(_is_text(table, c) for c in named) else "tabular"
-        return tuple(named), name, [f"modality: {name}"]
-    return (), kind or "text", []
-
-
 def _first(table: pa.Table, wanted: Sequence[str], taken: set[str]) -> str | None:
     by_lower = {name.lower(): name for name in reversed(table.column_names) if name not in taken}
     return next((by_lower[w] for w in wanted if w in by_lower), None)
-
-
-def _is_text(table: pa.Table, name: str) -> bool:
-    kind = table.schema.field(name).type
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def _is_scalar(table: pa.Table, name: str) -> bool:
-    return not pa.types.is_nested(table.schema.field(name).type)

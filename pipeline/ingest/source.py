@@ -69,12 +69,16 @@ class Rejected(NamedTuple):
 
 @dataclass
 class Raw:
-    """What a reader got out of one source: rows with their raw cells, and what is to be told."""
+    """What a reader got out of one source: rows with their raw cells, and what is to be told.
+
+    about : the JSON in which a Parquet file that we wrote says what it holds, else empty.
+    """
 
     table: pa.Table
     rejected: list[Rejected] = field(default_factory=list)
     guesses: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    about: bytes = b""
 
 
 def input_digest(sources: Sequence[Source]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,10 +16,12 @@ _PLACEHOLDERS = ("?", "-", "N/A", "n/a", "NA", "NaN", "nan", "null", "NULL", "No
 _NAMED = 4  # columns of one reading that a sentence names
 
 
-def column_lines(before: pa.Table, after: pa.Table, content: Sequence[str]) -> list[str]:
+def column_lines(
+    before: pa.Table, after: pa.Table, content: Sequence[str], renamed: Mapping[str, str] | None = None
+) -> list[str]:
     """Return what the content columns were read as and why; equal readings share a sentence.
 
-    before : as the file had them. after : as the dataset has them.
+    before : as the file had them. after : as the dataset has them, some perhaps under another name.
 
     >>> rows = pa.table({"a": ["1", ""], "b": ["007", "8"], "c": ["x", "?"]})
     >>> column_lines(rows, pa.table({"a": [1, None], "b": ["007", "8"], "c": ["x", "?"]}), ["a", "b", "c"])
@@ -28,8 +30,9 @@ def column_lines(before: pa.Table, after: pa.Table, content: Sequence[str]) -> l
     """
     columns: dict[str, list[str]] = {}
     for name in content:
-        if name in before.column_names and name in after.column_names:
-            columns.setdefault(_reading(before[name], after[name]), []).append(name)
+        now = (renamed or {}).get(name, name)
+        if name in before.column_names and now in after.column_names:
+            columns.setdefault(_reading(before[name], after[now]), []).append(now)
     out = []
     for reading, names in columns.items():
         shown = ", ".join(repr(name) for name in names[:_NAMED])

@@ -17,6 +17,7 @@ from pipeline.report.svg import (
     text,
     ticks,
 )
+from pipeline.words import how_many
 
 
 def bars(
@@ -120,7 +121,8 @@ def histogram(
         for i, count in enumerate(counts):
             if count:
                 tall = max(count * (height - 16) / top, 1)
-                tip = f"{label}: {count:,} rows from {short_number(edges[i])} to {short_number(edges[i + 1])}"
+                span = f"from {short_number(edges[i])} to {short_number(edges[i + 1])}"
+                tip = f"{label}: {how_many(count, 'row')} {span}"
                 parts.append(
                     mark(left + i * wide + inset, height - tall, wide - 2 * inset, tall, f"s{k}", tip)
                 )

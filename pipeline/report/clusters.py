@@ -56,7 +56,8 @@ def _is_exact(edit: dict[str, Any]) -> bool:
 def _leak(edit: dict[str, Any], rows: Rows) -> dict[str, Any]:
     held_out = edit["related"][0] if edit["related"] else None
     return {
-        "row_id": edit["row_id"], "split": rows.split(edit["row_id"]), "held_out": held_out,
+        "row_id": edit["row_id"], "file_name": rows.file(edit["row_id"]), "split": rows.split(edit["row_id"]),
+        "held_out": held_out, "held_out_file_name": rows.file(held_out) if held_out else None,
         "held_out_split": rows.split(held_out) if held_out else None, "score": edit["score"],
         "because": edit["because"], "text": shorten(rows.text(edit["row_id"]), EXAMPLE_CHARS),
         "picture": rows.picture(edit["row_id"]),
@@ -91,6 +92,7 @@ def _shown(group: list[str], rows: Rows, kept: set[str]) -> dict[str, Any]:
         shown.append(
             {
                 "row_id": row_id,
+                "file_name": rows.file(row_id),
                 "text": theirs,
                 "against": ours,
                 "label": rows.label(row_id),

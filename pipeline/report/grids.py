@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.report.svg import chart, escape, tag, text
 from pipeline.report.visible import visible
+from pipeline.words import how_many
 
 
 def heatmap(
@@ -105,7 +106,8 @@ def reliability(
                 "circle",
                 tag(
                     "title",
-                    escape(f"{label}: confidence {100 * c:.0f} %, accuracy {100 * a:.0f} %, {n:,} rows"),
+                    escape(f"{label}: confidence {100 * c:.0f} %, accuracy {100 * a:.0f} %, "
+                           f"{how_many(n, 'row')}"),
                 ),
                 cx=x(c),
                 cy=y(a),

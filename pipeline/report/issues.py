@@ -90,7 +90,8 @@ def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dic
     row_id = edit["row_id"]
     text = rows.text(row_id)
     out = {
-        "row_id": row_id, "stage": edit["stage"], "action": edit["action"], "score": edit["score"],
+        "row_id": row_id, "file_name": rows.file(row_id),
+        "stage": edit["stage"], "action": edit["action"], "score": edit["score"],
         "text": shorten(text, EXAMPLE_CHARS), "label": rows.label(row_id), "split": rows.split(row_id),
         "because": edit["because"], "related": [],
         "suggested": rows.words(suggested[row_id]) if row_id in suggested else None,
@@ -100,7 +101,8 @@ def _example(edit: dict[str, Any], rows: Rows, suggested: dict[str, str]) -> dic
         ours, theirs = excerpts(text, rows.text(other), EXAMPLE_CHARS)
         out["related"].append(
             {
-                "row_id": other, "text": theirs, "against": ours, "label": rows.label(other),
+                "row_id": other, "file_name": rows.file(other),
+                "text": theirs, "against": ours, "label": rows.label(other),
                 "split": rows.split(other), "picture": rows.picture(other),
             }
         )  # fmt: skip

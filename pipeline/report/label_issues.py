@@ -54,7 +54,8 @@ def _row(edit: Mapping[str, Any], rows: Rows, suggested: Mapping[str, str]) -> d
     row_id = edit["row_id"]
     other = suggested.get(row_id)
     return {
-        "row_id": row_id, "split": rows.split(row_id), "given": rows.given(row_id),
+        "row_id": row_id, "file_name": rows.file(row_id),
+        "split": rows.split(row_id), "given": rows.given(row_id),
         "suggested": other, "given_words": rows.label(row_id),
         "suggested_words": None if other is None else rows.words(other), "issue": edit["issue"],
         "score": edit["score"],

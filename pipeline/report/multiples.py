@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from pipeline.report.svg import chart, mark, short_number, tag, text, ticks
+from pipeline.words import how_many
 
 WIDTH, HEIGHT, LEFT, RIGHT = 340.0, 96.0, 40.0, 12.0
 PLANE, PLANE_LEFT, PLANE_BOTTOM = 360.0, 56.0, 44.0
@@ -24,7 +25,8 @@ def small_histogram(
         for i, count in enumerate(counts):
             if count:
                 tall = max(count * (HEIGHT - 10) / top, 1)
-                tip = f"{label}: {count:,} rows from {short_number(edges[i])} to {short_number(edges[i + 1])}"
+                span = f"from {short_number(edges[i])} to {short_number(edges[i + 1])}"
+                tip = f"{label}: {how_many(count, 'row')} {span}"
                 parts.append(
                     mark(LEFT + i * wide + inset, HEIGHT - tall, wide - 2 * inset, tall, f"s{k}", tip)
                 )

@@ -25,6 +25,7 @@ from pipeline.report import (
 from pipeline.report.stage_rows import changes
 from pipeline.report.svg import short_number
 from pipeline.report.visible import visible
+from pipeline.words import how_many
 
 if TYPE_CHECKING:
     import jinja2
@@ -107,6 +108,7 @@ def environment() -> jinja2.Environment:
     )
     env.filters.update(
         count=count,
+        many=many,
         percent=percent,
         fixed=fixed,
         points=_number(judgement.points),
@@ -128,6 +130,11 @@ def environment() -> jinja2.Environment:
 def count(value: Any) -> str:
     """Return a count with separators."""
     return f"{value:,}" if isinstance(value, int) else "–" if value is None else str(value)
+
+
+def many(value: Any, one: str, more: str | None = None) -> str:
+    """Return a count with its noun in the right number."""
+    return how_many(value, one, more) if isinstance(value, int) else f"{count(value)} {more or one + 's'}"
 
 
 def _number(show: Callable[[float], str]) -> Callable[[Any], str]:

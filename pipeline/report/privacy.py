@@ -25,7 +25,8 @@ _HINTS = {"e-mail address": re.compile("@"), "key or token": re.compile(r"[\w+/-
           "phone number": re.compile(r"\d[\s.)-]*\d")}  # fmt: skip
 # names and ids, which tables and files are joined by, stay as they are
 _NAMES = frozenset({
-    "row_id", "class", "label", "given", "suggested", "given_words", "suggested_words", "split", "splits",
+    "row_id", "file_name", "held_out_file_name",
+    "class", "label", "given", "suggested", "given_words", "suggested_words", "split", "splits",
     "column", "columns", "content", "issue",
     "issues", "stage", "stages", "command", "parent", "modality", "what", "classes", "source",
     "other", "picture", "picture_after", "picture_parent", "held_out_picture",

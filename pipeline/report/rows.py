@@ -13,6 +13,7 @@ from pipeline.modalities import modality
 from pipeline.report.label_words import words_for
 from pipeline.report.pictures import SIDE_PX, Pictures
 from pipeline.report.privacy import mask
+from pipeline.row_names import file_column
 
 Steps = Sequence[tuple[str, Findings]]
 
@@ -26,6 +27,7 @@ class Rows:
         of = modality(raw.modality)
         self.show, self.pictures = of.show, Pictures(of.picture)
         self.words = words_for(raw)
+        self.file_column = file_column(raw) or ""
         self._keys: dict[str, str | None] = {}  # of the pictures of rows that were asked for
 
     @cached_property
@@ -81,6 +83,11 @@ class Rows:
         """Return the split of the row."""
         row = self.row(row_id)
         return None if row is None else row[SPLIT]
+
+    def file(self, row_id: str) -> str | None:
+        """Return the name of the file that the row came from, None where no column says it."""
+        row = self.row(row_id) if self.file_column else None
+        return None if row is None or not row.get(self.file_column) else str(row[self.file_column])
 
     def source(self, row_id: str) -> str:
         """Return the source of the row, "" where it has none."""

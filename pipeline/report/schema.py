@@ -17,6 +17,7 @@ from pipeline.report.privacy import mask
 from pipeline.report.rows import cell_text
 from pipeline.report.turns_page import holds_turns
 from pipeline.report.visible import shorten
+from pipeline.words import how_many
 
 MANY_VALUES, IMBALANCED, SKEWED, CORRELATED, MANY_ZEROS = 50, 0.5, 20.0, 0.9, 0.1
 EXAMPLES, EXAMPLE_CHARS, BINS, MOST_CORRELATED = 3, 60, 16, 40
@@ -39,7 +40,7 @@ def alerts(data: Dataset, described: Sequence[dict[str, Any]], copies: int) -> l
     found = [alert for column in described for alert in _alerts(column, data)]
     found += _correlated(data)
     if copies:
-        found.append(_alert("duplicates", None, f"{copies:,} rows stand in groups of copies"))
+        found.append(_alert("duplicates", None, f"{how_many(copies, 'row')} stand in groups of copies"))
     return found
 
 
@@ -97,19 +98,20 @@ def _alerts(column: dict[str, Any], data: Dataset) -> list[dict[str, Any]]:
     if n and not present:
         return [_alert("empty", name, "every cell is missing")]
     if column["missing"]:
-        out.append(_alert("missing", name, f"{column['missing']:,} cells ({column['missing'] / n:.1%})"))
+        cells = how_many(column["missing"], "cell")
+        out.append(_alert("missing", name, f"{cells} ({column['missing'] / n:.1%})"))
     if distinct == 1 and n > 1 and name != SPLIT:
         out.append(_alert("constant", name, "one value in every row that has one"))
     if distinct == present and present > 1 and role is None:
         out.append(_alert("unique", name, "no value occurs twice: an id rather than a feature"))
     elif distinct > MANY_VALUES and column["type"] == "text" and role in (None, "label"):
-        out.append(_alert("high_cardinality", name, f"{distinct:,} different values"))
+        out.append(_alert("high_cardinality", name, how_many(distinct, "different value")))
     if (column["imbalance"] or 0) > IMBALANCED and role != "split":
         out.append(_alert("imbalance", name, f"score {column['imbalance']:.2f}; 0 is even, 1 is one value"))
     if column["infinite"]:
-        out.append(_alert("infinite", name, f"{column['infinite']:,} cells"))
+        out.append(_alert("infinite", name, how_many(column["infinite"], "cell")))
     if (column["zeros"] or 0) > MANY_ZEROS * n:
-        out.append(_alert("zeros", name, f"{column['zeros']:,} cells ({column['zeros'] / n:.1%})"))
+        out.append(_alert("zeros", name, f"{how_many(column['zeros'], 'cell')} ({column['zeros'] / n:.1%})"))
     if abs(column["skew"] or 0) > SKEWED:
         out.append(_alert("skewed", name, f"skewness {column['skew']:.1f}"))
     return out + (_text_alerts(column, data) if column["type"] == "text" and role is None else [])

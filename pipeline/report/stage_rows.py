@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.report.bars import waterfall
 
 Step = Mapping[str, Any]
+_COUNTED = ("dropped", "changed", "added", "flagged", "columns_flagged")
 
 
 def changes(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def changes(record: Mapping[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {"lines": lines, "several": several, "chart": None}
     if lines:
         out |= {
-            "total": {k: sum(line[k] for line in lines) for k in ("dropped", "changed", "added", "flagged")},
+            "total": {k: sum(line[k] for line in lines) for k in _COUNTED},
             "rows_in": lines[0]["rows_in"],
             "rows_out": lines[-1]["rows_out"],
             "problems": adds_up(steps, record.get("rows_in"), record.get("rows_out")),
@@ -53,9 +54,7 @@ def adds_up(steps: Sequence[Step], rows_in: int | None = None, rows_out: int | N
 
 
 def _line(step: Step) -> dict[str, Any]:
-    numbers = {
-        k: int(step.get(k) or 0) for k in ("rows_in", "dropped", "changed", "added", "flagged", "rows_out")
-    }
+    numbers = {k: int(step.get(k) or 0) for k in ("rows_in", *_COUNTED, "rows_out")}
     issues = [
         {"issue": issue, "actions": dict(actions)}
         for issue, actions in sorted((step.get("issues") or {}).items())

@@ -16,6 +16,7 @@ from pipeline.report.bars import bars
 from pipeline.report.grids import signed_heatmap
 from pipeline.report.multiples import small_histogram
 from pipeline.report.rows import cell_text
+from pipeline.words import how_many
 
 BINS, MOST_NUMBERS, MOST_CATEGORIES, MOST_VALUES, MOST_RELATED, MOST_PAIRS = 20, 24, 16, 8, 12, 10
 ENDS = 0.005  # this share of cells at each end stands in the first and the last bin
@@ -170,7 +171,8 @@ def view(data: Mapping[str, Any]) -> dict[str, Any] | None:
 def _bars(category: Mapping[str, Any], k: int) -> dict[str, Any]:
     lines = [(_named(str(v["value"])), (v["raw"], v["curated"])) for v in category["most"]]
     if rest := category["others"]["values"]:
-        lines.append((f"{rest:,} other values", (category["others"]["raw"], category["others"]["curated"])))
+        others = category["others"]
+        lines.append((how_many(rest, "other value"), (others["raw"], others["curated"])))
     chart = bars(f"category-{k}", f"Values of {category['column']}", "Two bars a value: before and after.",
                  lines, ("raw", "curated"))  # fmt: skip
     return {**category, "chart": chart}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -44,9 +45,7 @@ class Quality(Stage, frozen=True):
             for i in np.flatnonzero(score < 1):
                 held_out = not data.is_train[i]
                 action: Action = "flag" if held_out or rule.action == "flag" else "drop"
-                because = (
-                    f"{rule.measure} is {values[i]:g}, outside [{rule.low:g}, {rule.high:g}]: {rule.meaning}"
-                )
+                because = f"{rule.measure} is {values[i]:g}, {_bounds(values[i], rule)}: {rule.meaning}"
                 edits.append(Edit(data.ids[i], rule.issue, float(score[i]), action, because))
         self._checked(data, signals, edits, scores)
         gone = {edit.row_id for edit in edits if edit.action == "drop"}
@@ -94,6 +93,19 @@ class Quality(Stage, frozen=True):
             for row_id, label in rarest
             if counts[label] < self.min_label_rows
         ]
+
+
+def _bounds(value: float, rule: Rule) -> str:
+    """Say which bound a value is beyond; both where the rule has two.
+
+    >>> _bounds(1.5, Rule("entropy", "low_information", 2, math.inf, "flag", "flat"))
+    'below 2'
+    >>> _bounds(9, Rule("ratio", "odd_aspect_ratio", 0.5, 2, "flag", "long"))
+    'outside [0.5, 2]'
+    """
+    if math.isinf(rule.high) or (rule.low == 0 and value > rule.high):
+        return f"below {rule.low:g}" if value < rule.low else f"above {rule.high:g}"
+    return f"outside [{rule.low:g}, {rule.high:g}]"
 
 
 def _score(values: np.ndarray, rule: Rule) -> np.ndarray:

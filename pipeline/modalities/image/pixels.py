@@ -56,7 +56,7 @@ def _light(grey: np.ndarray) -> list[float]:
     contrast = float(np.sqrt(max(float(np.dot(share, (levels - mean) ** 2)), 0.0)))
     seen = share[share > 0]
     entropy = float(-(seen @ np.log2(seen)))
-    return [mean, *map(float, np.minimum(percentiles, 1.0)), contrast, _sharpness(grey), max(entropy, 0.0)]
+    return [mean, *map(float, np.minimum(percentiles, 1.0)), contrast, _sharpness(grey), max(0.0, entropy)]
 
 
 def _sharpness(grey: np.ndarray) -> float:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from pipeline.dataset import OWN_COLUMNS, objects
@@ -19,11 +18,6 @@ from pipeline.modalities.text import encoder
 from pipeline.modalities.text.columns import strings
 from pipeline.modalities.text.options import TextAugment, TextClean, TextQuality
 from pipeline.stage import NotApplicable
-
-_USUAL_NAMES = ("text", "body", "content", "review", "sentence", "document", "article", "comment", "message",
-                "tweet", "post", "question", "utterance", "query", "description", "abstract", "email",
-                "transcript")
-_LOOKED_AT = 1_000  # rows that a guess looks at
 
 
 class Text:
@@ -40,18 +34,14 @@ class Text:
     def content_columns(self, table: pa.Table, taken: set[str]) -> tuple[str, ...]:
         """Guess: a string column with a usual name, else the longest one if it holds more than a word or two.
 
+        See `guess.text_column`.
+
         >>> MODALITY.content_columns(pa.table({"id": ["1"], "Text": ["so it is"], "y": ["a"]}), {"y"})
         ('Text',)
         """
-        free = [name for name in table.column_names if name not in taken and name not in OWN_COLUMNS
-                and _holds_strings(table.schema.field(name).type)]
-        by_name = {name.lower(): name for name in reversed(free)}
-        for usual in _USUAL_NAMES:
-            if usual in by_name:
-                return (by_name[usual],)
-        lengths = [(*_length(table[name].slice(0, _LOOKED_AT)), name) for name in free]
-        mean_chars, mean_gaps, name = max(lengths, default=(0.0, 0.0, ""))
-        return (name,) if mean_gaps >= 2 or mean_chars >= 50 else ()
+        from pipeline.modalities.text.guess import text_column
+
+        return text_column(table, {*taken, *OWN_COLUMNS})
 
     def intake(self, table: pa.Table, content: tuple[str, ...]) -> Intake:
         """Leave the columns as they were read."""
@@ -144,19 +134,6 @@ class Text:
 
 
 MODALITY: Modality = Text()
-
-
-def _holds_strings(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-
-
-def _length(cells: pa.ChunkedArray) -> tuple[float, float]:
-    """Return the mean number of characters and of gaps between words, of the cells that are there."""
-    filled = cells.cast(pa.large_string()).drop_null()
-    if not len(filled):
-        return 0.0, 0.0
-    gaps = pc.count_substring_regex(filled, r"\S\s+\S")
-    return pc.mean(pc.utf8_length(filled)).as_py(), pc.mean(gaps).as_py()
 
 
 _WHITESPACE = re.compile(r"\s+")
