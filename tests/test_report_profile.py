@@ -136,6 +136,12 @@ def test_the_score_is_the_share_of_rows_without_a_finding():
     }
 
 
+def test_an_issue_of_no_family_counts_and_what_was_not_looked_at_has_no_part():
+    found = grade([], [{"issue": "swapped_pair", "row_id": "1"}], 10, ["swapped_pair", "outlier"])
+    assert found["score"] == pytest.approx(0.9)
+    assert [p["part"] for p in found["parts"]] == ["copies", "splits", "cells", "outliers"]
+
+
 def test_leaks_between_splits_stand_in_red_with_both_rows():
     raw = small_dataset()
     leak = Edit("r1", "leakage", 0.0, "drop", "exact copy of test row r9", related=["r9"])

@@ -22,6 +22,7 @@ _HIGH_FROM: dict[str, float] = {  # fraction of rows from which an issue is grav
     "near_duplicate": 0.1, "exact_duplicate": 0.1, "mojibake": 0.05, "non_iid": 0.0, "contaminated": 0.0,
     "contradiction": 0.01, "wrong_cell": 0.05, "identical_pair": 0.02, "empty_answer": 0.02,
 }  # fmt: skip
+_SCORED = ("labels", "outliers")  # families of stages that score every row they look at
 _USUAL_HIGH, _LOW_BELOW = 0.2, 0.01
 _INFORMS = frozenset({"augmented", "class_imbalance", "not_selected", "grayscale", "reformatted"})
 _ABOUT_COLUMNS = {
@@ -51,19 +52,28 @@ def severity(issue: str, fraction: float, rows: int) -> str:
 
 
 def grade(
-    issues: Sequence[Mapping[str, Any]], edits: Iterable[Mapping[str, Any]], n_rows: int
+    issues: Sequence[Mapping[str, Any]],
+    edits: Iterable[Mapping[str, Any]],
+    n_rows: int,
+    examined: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """Return `word` (pass, warn, fail), the quality score in [0, 1] and its parts.
 
     score = share of rows without any finding that speaks against the row itself; each part is the same for
     one family of issues. fail: an issue of high severity; warn: one of medium severity.
+
+    examined : issues that rows were scored for; labels and outliers have no part where they were not.
     """
     of_family: dict[str, set[str]] = {family: set() for family in FAMILIES}
     family_of = {issue: family for family, members in FAMILIES.items() for issue in members}
     for edit in edits:
-        family = family_of.get(edit["issue"])
+        informs = edit["issue"] in _INFORMS or edit["issue"] in _ABOUT_THE_MODEL
+        family = None if informs else family_of.get(edit["issue"], "cells")
         if family and edit["row_id"] is not None:
             of_family[family].add(edit["row_id"])
+    known = None if examined is None else set(examined)
+    parts = [family for family, rows in of_family.items()
+             if rows or known is None or family not in _SCORED or known & set(FAMILIES[family])]  # fmt: skip
     worst = {i["severity"] for i in issues}
     touched = set().union(*of_family.values())
 
@@ -74,7 +84,8 @@ def grade(
         "word": "fail" if "high" in worst else "warn" if "medium" in worst else "pass",
         "score": clean(touched),
         "parts": [
-            {"part": family, "score": clean(rows), "rows": len(rows)} for family, rows in of_family.items()
+            {"part": family, "score": clean(of_family[family]), "rows": len(of_family[family])}
+            for family in parts
         ],
         "grave": [i["issue"] for i in issues if i["severity"] == "high"],
     }  # fmt: skip

@@ -54,6 +54,7 @@ def dataset_record(
     rows = Rows(raw, curated, steps)
     suggested = suggested_labels(steps, raw.roles.label)
     issues = issue_list(steps, edits, rows)
+    examined = {issue for _, found in steps for issue in found.scores["issue"].unique().to_pylist()}
     classes = label_counts(raw, curated, edits)
     changed = transitions(raw, edits, suggested)
     described = schema.columns(raw)
@@ -71,7 +72,7 @@ def dataset_record(
             {"split": s, "raw": int((raw.splits == s).sum()), "curated": int((curated.splits == s).sum())}
             for s in SPLITS
         ],
-        "grade": grade(issues, edits, raw.n_rows),
+        "grade": grade(issues, edits, raw.n_rows, examined),
         "issues": issues,
         "columns": described,
         "alerts": schema.alerts(raw, described, copies["rows"]),

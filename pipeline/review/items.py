@@ -18,7 +18,7 @@ from pipeline.modalities import modality
 from pipeline.review.decisions import label_text
 from pipeline.store import NotFound, Store
 
-# Worst labels first, then near copies beside their twins, then odd rows, then copies that disagree.
+# Worst labels first, then near copies beside their twins, odd rows, copies that disagree; then what is flagged.
 WORTH_A_LOOK = ("label", "near_duplicate", "outlier", "conflicting_labels")
 FILE_NAME = "file_name"
 SIDE_PX, PICTURE_BYTES = 640, 500_000  # of a picture as it is shown to people
@@ -110,9 +110,10 @@ def items(
     With `twins` a copy is followed by the row it copies. Raises `NotFound` for an issue of which there is
     nothing.
     """
-    wanted = list(issues) or list(WORTH_A_LOOK)
     about = [e for e in found.edits if e["row_id"] in found.data.position]
     here = sorted({e["issue"] for e in about})
+    flagged = {e["issue"] for e in about if e["action"] == "flag"} - set(WORTH_A_LOOK)
+    wanted = list(issues) or [*WORTH_A_LOOK, *sorted(flagged)]
     if strange := [i for i in issues if i not in here]:
         raise NotFound(f"nothing was found of issue {strange[0]!r}; there is {', '.join(here) or 'nothing'}")
     rank = {issue: k for k, issue in enumerate(wanted)}
