@@ -88,7 +88,8 @@ class TestBudget:
 
     def test_another_seed_keeps_other_rows_and_the_same_seed_the_same(self):
         data = make_text()
-        one, again, other = (set(run_stage(data, Select(budget=30, seed=s)).after.ids) for s in (0, 0, 1))
+        stages = [Select(budget=30, method="stratified", seed=seed) for seed in (0, 0, 1)]
+        one, again, other = (set(run_stage(data, stage).after.ids) for stage in stages)
         assert one == again != other
 
     def test_a_row_of_several_classes_stands_for_the_rarest(self):
@@ -103,7 +104,8 @@ class TestMethods:
         step = run_stage(data, Select(budget=6, method="diverse"), engine)
         pairs = {(r["y"], r["group"]) for r in step.after.table.to_pylist()}
         assert len(pairs) == 6
-        chance = [run_stage(data, Select(budget=6, seed=s), engine).after.table.to_pylist() for s in range(5)]
+        drawn = [Select(budget=6, method="stratified", seed=s) for s in range(5)]
+        chance = [run_stage(data, stage, engine).after.table.to_pylist() for stage in drawn]
         assert max(len({(r["y"], r["group"]) for r in rows}) for rows in chance) < 6
 
     def test_greedy_orders_reach_their_bounds(self):
@@ -133,7 +135,7 @@ class TestMethods:
         assert len(keeps["hard"] & keeps["easy"] & train) < 0.4 * 0.3 * len(train)
 
     def test_the_sentence_says_how_many_by_what_and_where_the_row_stands(self):
-        edit = run_stage(make_text(), Select(budget=40)).findings.rows()[0]
+        edit = run_stage(make_text(), Select(budget=40, method="stratified")).findings.rows()[0]
         assert "train rows by chance, seed 0; this is no. " in edit["because"]
         assert edit["issue"] == "not_selected" and edit["action"] == "drop"
 

@@ -39,7 +39,7 @@ class Select(Stage, frozen=True):
         None, gt=0, description="train rows to keep, 1 is one row; below 1, the fraction of them"
     )
     method: Literal["random", "stratified", "diverse", "quality", "difficulty"] = Field(
-        "stratified", description="random: from all rows alike; the others class by class"
+        "diverse", description="random: from all rows alike; the others class by class"
     )
     equal: bool = Field(False, description="classes keep equally many rows, not their share of the rows")
     cover: Literal["facility_location", "k_centre"] = Field(
