@@ -23,7 +23,7 @@ _ENDS = (
 )
 _PAIR = re.compile(r"\s*<s>(?P<inside>(?:(?!</?s>).)*)</s>\s*", re.DOTALL)  # also how HTML strikes a text out
 _LONE = re.compile(r"(?P<inside>(?:(?!</?s>).)*\S)\s*</s>\s*", re.DOTALL)
-_BEFORE, _AFTER = re.compile(r"\w.*[\s\"'(`]$"), re.compile(r"[\s\"'),.;:?!`].*\w")
+_BEFORE, _AFTER = re.compile(r"[\s\"'(`]$"), re.compile(r"[\s\"'),.;:?!`]")
 _ABOUT = re.compile(r"\b(?:token|tag|delimiter|separator|marker|symbol|sequence)s?\b", re.IGNORECASE)
 _SHOWS = re.compile(r"`[^`\n]{0,200}`|```.*?(?:```|\Z)", re.DOTALL)
 
@@ -83,7 +83,13 @@ def named_in(prompt: str) -> frozenset[str]:
         return frozenset()
     about = bool(_ABOUT.search(prompt))
     return frozenset(m[0].strip() for line in prompt.split("\n") for m in TOKEN.finditer(line)
-                     if about or (_BEFORE.search(line[: m.start()]) and _AFTER.match(line[m.end():])))
+                     if about or _is_among_words(line[: m.start()], line[m.end():]))
+
+
+def _is_among_words(before: str, after: str) -> bool:
+    """Whether words, no other tokens only, stand on both sides of a token, apart from it."""
+    apart = _BEFORE.search(before) and _AFTER.match(after)
+    return bool(apart) and all(re.search(r"\w", TOKEN.sub(" ", side)) for side in (before, after))
 
 
 def _is_left(found: re.Match[str], named: Collection[str]) -> bool:
