@@ -18,7 +18,7 @@ from pipeline.modalities import modality
 from pipeline.review.decisions import label_text
 from pipeline.store import NotFound, Store
 
-# Worst labels first, then near copies beside their twins, odd rows, copies that disagree; then what is flagged.
+# Worst labels first, then near copies beside their twins, odd rows, copies that disagree; then the flagged.
 WORTH_A_LOOK = ("label", "near_duplicate", "outlier", "conflicting_labels")
 FILE_NAME = "file_name"
 SIDE_PX, PICTURE_BYTES = 640, 500_000  # of a picture as it is shown to people
