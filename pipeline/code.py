@@ -15,6 +15,7 @@ CORE = (
     "pipeline.stage",
     "pipeline.apply",
     "pipeline.given",
+    "pipeline.labels",
     "pipeline.signals.engine",
 )
 
