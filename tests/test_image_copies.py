@@ -78,6 +78,15 @@ class TestCopies:
         assert self.near(*(file_of(p.clip(0, 255).astype(np.uint8), "PNG") for p in (red, green, warm))) == {
             (0, 2)}
 
+    def test_are_surer_where_their_colours_agree(self):
+        for view in views(4, 96):
+            picture = Image.fromarray(view)
+            pair = [picture, picture.crop((0, 4, 92, 96))]
+            sure, less = (IMAGES.pairs(table(*(file_of(p.convert(mode), "PNG") for p in pair)), 0.2, None)
+                          for mode in ("RGB", "L"))
+            assert len(sure.left) == len(less.left) == 1 and less.similarity[0] < 0.99
+            assert sure.similarity[0] > less.similarity[0] + 0.1 * (1 - less.similarity[0])
+
     def test_of_equal_grey_thumbnails_are_told_apart_by_their_colours(self):
         view = np.repeat(np.repeat(views(1, 16)[0][..., 1], 4, 0), 4, 1) // 2 + 40
         red, blue = (np.stack([view + r, view, view + b], -1) for r, b in ((80, 0), (0, 80 * 299 // 114)))

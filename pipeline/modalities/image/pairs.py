@@ -12,10 +12,11 @@ from pipeline.modalities import Pairs
 from pipeline.modalities.image.cells import digests, in_threads
 from pipeline.modalities.image.hashes import hashes, planes
 from pipeline.modalities.image.reading import THUMB_PX, Thumbs, thumbs
-from pipeline.modalities.image.tints import alike, tints
+from pipeline.modalities.image.tints import agree, alike, tints
 
 _READING = 0.005  # disagreement that rounding alone may make
-_HALVES_AT = 4.0  # disagreement, in units of the picture's own, at which the similarity is a half
+# disagreement, in units of the picture's own, at which the similarity is a half; where colours agree as well
+_HALVES_AT, _HALVES_AT_COLOURED = 4.0, 6.0
 _HOPEFUL = 0.5  # agreement below which two pictures are no copies, however badly their own copies agree
 _MOST = 0.999  # of pictures whose thumbnails or colours differ; 1 is for equal ones
 _PART = 512  # pairs that a thread takes at once
@@ -29,8 +30,9 @@ def picture_pairs(content: pa.Table, floor: float, is_train: np.ndarray | None) 
     without a strip of 5 %, the smaller of the two. So what counts as alike depends on how well a copy of this
     very picture would agree. Copies that were resized, re-encoded, mirrored, made 10 % brighter or darker or
     cropped by up to 5 % of a side are found; copies that were turned, cropped more or written on are not.
-    Pictures of other colours are no copies, see `tints.alike`. Of pictures with equal thumbnails only the
-    first is compared.
+    Pictures of other colours are no copies (`tints.alike`); where both have colours and these agree
+    (`tints.agree`), similarity = 1 / (1 + d / 6): that too is evidence. Of pictures with equal thumbnails and
+    colours only the first is compared.
 
     Cost: reading, then `search.nearest`, then the colours of those that are similar; about 3 kB of memory a
     picture.
@@ -42,9 +44,11 @@ def picture_pairs(content: pa.Table, floor: float, is_train: np.ndarray | None) 
     codes, seen = hashes(_stacked([t.whole for t in found]))
     first = _first_equal(content, found, seen, train)
     heads = np.flatnonzero((first == np.arange(len(found))) & seen)
-    one, two, mirrored, similarity = _similar([found[i] for i in heads], codes[heads], train[heads], floor)
+    most_apart = _HALVES_AT_COLOURED * (1 / floor - 1)
+    one, two, mirrored, apart = _apart([found[i] for i in heads], codes[heads], train[heads], most_apart)
     one, two = heads[one], heads[two]
-    same = _alike(content, one, two, mirrored)
+    similarity = _similarity(content, one, two, mirrored, apart)
+    same = similarity >= floor
     return spread(one[same], two[same], similarity[same], first, train, seen)
 
 
@@ -67,17 +71,21 @@ def _first_equal(content: pa.Table, found: list[Thumbs], seen: np.ndarray, train
     return np.array([first[key] for key in keys], np.int64)
 
 
-def _alike(content: pa.Table, one: np.ndarray, two: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """(m,) bool: which pairs have the colours of copies."""
+def _similarity(
+    content: pa.Table, one: np.ndarray, two: np.ndarray, mirrored: np.ndarray, apart: np.ndarray
+) -> np.ndarray:
+    """(m,) similarity of pairs by how far they are apart and by their colours; 0 for other colours."""
     rows, at = np.unique(np.concatenate([one, two]), return_inverse=True)
     found, at = tints(content, rows), at.reshape(2, -1)
-    return alike(found[at[0]], found[at[1]], mirrored)
+    colours = found[at[0]], found[at[1]], mirrored
+    halves_at = np.where(agree(*colours), _HALVES_AT_COLOURED, _HALVES_AT)
+    return np.where(alike(*colours), np.clip(1 / (1 + apart / halves_at), 0.0, _MOST), 0.0)
 
 
-def _similar(
-    found: list[Thumbs], codes: np.ndarray, train: np.ndarray, floor: float
+def _apart(
+    found: list[Thumbs], codes: np.ndarray, train: np.ndarray, most: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return both sides' positions, mirrored or not, and similarity, of every pair similar enough."""
+    """Return both sides' positions, mirrored or not, and d of every pair that is at most `most` apart."""
     from pipeline.modalities.image.search import nearest
 
     if len(found) < 2 or not train.any():
@@ -85,16 +93,15 @@ def _similar(
     left, right, mirrored = nearest(codes, train)
     rows, at = np.unique(np.concatenate([left, right]), return_inverse=True)
     left, right = at[: len(left)], at[len(left) :]
-    own, copies = _planes([found[i].whole for i in rows]), _planes([found[i].trimmed for i in rows])
-    agree = _agreement(left, right, mirrored, own, own)
+    own, trimmed = _planes([found[i].whole for i in rows]), _planes([found[i].trimmed for i in rows])
+    agreed = _agreement(left, right, mirrored, own, own)
     every = np.arange(len(rows))
-    limit = np.maximum(_agreement(every, every, np.zeros(len(rows), bool), own, copies), 0.0)
-    hopeful = agree > _HOPEFUL
-    left, right, mirrored, agree = left[hopeful], right[hopeful], mirrored[hopeful], agree[hopeful]
-    apart = (1 - agree) / (1 - np.minimum(limit[left], limit[right]) + _READING)
-    similarity = np.clip(1 / (1 + np.maximum(apart, 0) / _HALVES_AT), 0.0, _MOST)
-    enough = similarity >= floor
-    return rows[left[enough]], rows[right[enough]], mirrored[enough], similarity[enough]
+    limit = np.maximum(_agreement(every, every, np.zeros(len(rows), bool), own, trimmed), 0.0)
+    hopeful = agreed > _HOPEFUL
+    left, right, mirrored, agreed = left[hopeful], right[hopeful], mirrored[hopeful], agreed[hopeful]
+    apart = np.maximum((1 - agreed) / (1 - np.minimum(limit[left], limit[right]) + _READING), 0)
+    near = apart <= most
+    return rows[left[near]], rows[right[near]], mirrored[near], apart[near]
 
 
 def _planes(squares: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ _GREY = 2.0  # mean |Cb| + |Cr|, of 255, below which a picture has no colours to
 _CAST = 16.0  # mean |dCb| + |dCr| up to which colours are alike, if they differ alike all over the picture
 _CHANGE = 5.0  # the same, without what differs all over: a thing on some fields has another colour
 _SHARE = 0.6  # of the mean |Cb| + |Cr| of both pictures, that must differ too: a hue turned by 35 degrees
+_COLOURED, _AGREE_SHARE = 8.0, 0.4  # see `agree`
 _MOST_KNOWN = 1 << 16  # pictures of which a process keeps the colours, 128 bytes each
 _known: dict[str, np.ndarray] = {}
 
@@ -34,6 +35,16 @@ def tints(content: pa.Table, rows: np.ndarray) -> np.ndarray:
     return np.array([_known[keys[i]] for i in rows.tolist()], np.int8).reshape(-1, TINT_PX, TINT_PX, 2)
 
 
+def agree(one: np.ndarray, two: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """(m,) bool: whether both pictures of a pair have colours, and they agree: more evidence of a copy.
+
+    Both have mean |Cb| + |Cr| >= 8, and mean |dCb| + |dCr| <= 0.4 of it. Bounds chosen as those of `alike`.
+    """
+    one, two = one.astype(np.float64), _laid(two, mirrored)
+    strong = np.stack([_strength(one), _strength(two)])
+    return (strong.min(0) >= _COLOURED) & (_strength(one - two) <= _AGREE_SHARE * strong.mean(0))
+
+
 def alike(one: np.ndarray, two: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
     """(m,) bool: whether the colours of pairs, (m, 8, 8, 2) each, are those of a picture and its copy.
 
@@ -42,8 +53,7 @@ def alike(one: np.ndarray, two: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
     c <= max(5, 0.6 m), or where one of them is grey, for a grey version is a copy too. Bounds chosen on
     copies and on turned hues (seed 11) of photos and CIFAR-10 rows that `benchmarks/images.py` does not use.
     """
-    one, two = one.astype(np.float64), two.astype(np.float64)
-    two = np.where(mirrored[:, None, None, None], two[:, :, ::-1], two)
+    one, two = one.astype(np.float64), _laid(two, mirrored)
     differ = one - two
     cast = np.median(differ.reshape(len(differ), TINT_PX**2, 2), axis=1)[:, None, None]
     strong = np.stack([_strength(one), _strength(two)])
@@ -51,6 +61,10 @@ def alike(one: np.ndarray, two: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
     near = (_strength(differ) <= np.maximum(_CAST, share)) & (
         _strength(differ - cast) <= np.maximum(_CHANGE, share))
     return near | (strong.min(0) < _GREY)
+
+
+def _laid(colours: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    return np.where(mirrored[:, None, None, None], colours[:, :, ::-1], colours).astype(np.float64)
 
 
 def _strength(colours: np.ndarray) -> np.ndarray:
