@@ -30,7 +30,7 @@ from flows.options import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.recipe import Data
+    from pipeline.recipe import Data, Recipe
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ class Reading:
     label_delimiter: LabelDelimiter = None
     annotator_columns: AnnotatorColumns = None
     image_column: ImageColumn = None
+
+    def recipe(self) -> Recipe | None:
+        """Return the recipe that DATA is, whose settings then hold; None where DATA is data."""
+        from pipeline.recipe import load_recipe
+
+        return load_recipe(self.data) if self.data.endswith(".toml") else None
 
     def plan(self, split: bool = False) -> Data:
         """Return the data plan; `split` where the command needs splits, which are made if there are none."""

@@ -36,11 +36,14 @@ def audit(
 
     checks = parse_checks(fail_on or [])
     log = progress(quiet)
-    engine = engine_of(workspace, workers, log)
+    recipe = reading.recipe()
+    engine = engine_of(workspace, workers, log, recipe)
     bring(engine, pred_probs, embeddings)
     target = reading.out(out, "audit")
     store = Store(workspace, log if why_rerun else None)
-    facts, plain, found = audit_data(reading.plan(), target, store, engine, overrides or [], log, redact)
+    facts, plain, found = audit_data(
+        reading.plan(), target, store, engine, overrides or [], log, redact, recipe
+    )
     if checks:
         facts["checks"] = checked(checks, found)
     result(facts, as_json, plain)
@@ -58,9 +61,9 @@ def finetune(
     """Train on the train rows (--set method=probe|partial|lora|full) and save a model folder."""
     from flows.single import finetune_data
 
-    plan = reading.plan(split=True)
-    engine = engine_of(workspace, workers, progress(quiet))
-    facts, plain = finetune_data(plan, reading.out(out, "model"), workspace, engine, overrides or [], seed)
+    plan, recipe, target = reading.plan(split=True), reading.recipe(), reading.out(out, "model")
+    engine = engine_of(workspace, workers, progress(quiet), recipe)
+    facts, plain = finetune_data(plan, target, workspace, engine, overrides or [], seed, recipe)
     result(facts, as_json, plain)
 
 

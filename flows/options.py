@@ -11,7 +11,7 @@ import typer
 from flows.complete import modalities
 
 if TYPE_CHECKING:
-    from pipeline.recipe import Data
+    from pipeline.recipe import Data, Recipe
     from pipeline.signals.engine import Engine
 
 Workspace = Annotated[
@@ -33,7 +33,7 @@ Redact = Annotated[
 ]
 DataPath = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, a folder, or a recipe for its data"),
+    typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, a folder, or a recipe for data and settings"),
 ]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a TOML file")]
 TextColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]
@@ -95,9 +95,11 @@ def default_out(stage: str, data: str) -> Path:
     return Path("assay-out") / f"{stage}-{stem}"
 
 
-def engine_of(workspace: Path, workers: int, log: Callable[[str], None]) -> Engine:
-    """Return the engine of a command, its cache in the workspace."""
+def engine_of(
+    workspace: Path, workers: int, log: Callable[[str], None], recipe: Recipe | None = None
+) -> Engine:
+    """Return the engine of a command, its cache in the workspace, signals set as a recipe says."""
     from pipeline.signals.engine import Engine
     from pipeline.store import Store
 
-    return Engine(cache=Store(workspace), workers=workers, log=log)
+    return Engine(recipe.signals if recipe else None, cache=Store(workspace), workers=workers, log=log)

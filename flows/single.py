@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.auditing import DETECTORS, Audit, audit_dataset
 from pipeline.given import Given
 from pipeline.outputs import summary, write_quarantine, write_tables
-from pipeline.recipe import Data, RecipeError, build_stage, parse_value, put
+from pipeline.recipe import Data, Recipe, RecipeError, build_stage, parse_value, put, settings_of
 from pipeline.run import Step, run_stage
 from pipeline.signals.engine import Engine
 from pipeline.source import Opened, open_plan
@@ -22,11 +22,11 @@ Log = Callable[[str], None]
 
 def audit_data(
     plan: Data, out: Path, store: Store, engine: Engine, overrides: Sequence[str], log: Log,
-    redact: bool = False,
+    redact: bool = False, recipe: Recipe | None = None,
 ) -> tuple[dict[str, Any], str, Audit]:  # fmt: skip
-    """Run every detector, change nothing, write tables and report into `out`."""
+    """Run every detector, set as the recipe says, change nothing, write tables and report into `out`."""
     opened = open_said(plan, store, log)
-    settings = _settings(overrides, DETECTORS)
+    settings = _settings(overrides, DETECTORS, recipe)
     stages = [build_stage(name, settings[name], opened.dataset.modality) for name in DETECTORS]
     audit = audit_dataset(opened, engine, store, stages)
     page = audit.save(out, redact)
@@ -39,11 +39,14 @@ def audit_data(
 
 def one_stage(
     name: str, plan: Data, out: Path | None, store: Store, engine: Engine, overrides: Sequence[str],
-    log: Log,
+    log: Log, recipe: Recipe | None = None,
 ) -> tuple[dict[str, Any], str]:  # fmt: skip
-    """Run one stage alone and write its output into `out`; without `out` only say what it would do."""
+    """Run one stage alone, set as the recipe says, and write its output into `out`.
+
+    Without `out` only say what it would do.
+    """
     opened = open_said(plan, store, log)
-    stage = build_stage(name, _settings(overrides, (name,), name)[name], opened.dataset.modality)
+    stage = build_stage(name, _settings(overrides, (name,), recipe, name)[name], opened.dataset.modality)
     step = run_stage(opened.dataset, stage, engine, store if out else None)
     facts = {"quarantined": len(opened.quarantine), **summary(opened.dataset, [step])}
     if out is None:
@@ -55,16 +58,17 @@ def one_stage(
 
 
 def finetune_data(
-    plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], seed: int
-) -> tuple[dict[str, Any], str]:
-    """Fit on the train rows and write a `save_pretrained` folder."""
+    plan: Data, out: Path, workspace: Path, engine: Engine, overrides: Sequence[str], seed: int,
+    recipe: Recipe | None = None,
+) -> tuple[dict[str, Any], str]:  # fmt: skip
+    """Fit on the train rows, set as the recipe's [train] says, and write a `save_pretrained` folder."""
     from finetune.choose import with_strength
     from finetune.settings import Training
     from finetune.train import fit
     from pipeline.recipe import validated
 
     opened = open_said(plan, Store(workspace), engine.log)
-    training = validated(Training, _pairs(overrides), "train")
+    training = validated(Training, {**(recipe.train if recipe else {}), **_pairs(overrides)}, "train")
     if out.exists() and any(out.iterdir()):
         raise RecipeError(f"{out}: not empty (give another folder with -o, or delete it)")
     scratch = out.with_name(f"{out.name}.partial")
@@ -137,13 +141,16 @@ def open_said(plan: Data, store: Store, log: Log) -> Opened:
 
 
 def _settings(
-    overrides: Sequence[str], names: Sequence[str], alone: str | None = None
+    overrides: Sequence[str], names: Sequence[str], recipe: Recipe | None, alone: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Return settings by stage.
+    """Return settings by stage: the recipe's, of a stage that it has twice the last, then the overrides.
 
     `threshold=0.9` for the stage alone, `duplicates.threshold=0.9` for one of several.
     """
     out: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for stage_set in recipe.stages if recipe else ():
+        if stage_set.name in out:
+            out[stage_set.name] = settings_of(stage_set)
     for override in overrides:
         key, eq, text = override.partition("=")
         path = key.strip().replace("-", "_").split(".")
@@ -162,7 +169,7 @@ def _settings(
 
 
 def _pairs(overrides: Sequence[str]) -> dict[str, Any]:
-    return _settings(overrides, ("train",), "train")["train"]
+    return _settings(overrides, ("train",), None, "train")["train"]
 
 
 def _line(step: Step) -> str:

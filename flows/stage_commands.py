@@ -53,10 +53,13 @@ def _stage_command(name: str) -> Callable[..., None]:
         if dry_run and out is not None:
             raise RecipeError("--dry-run writes no result: leave out -o")
         log = progress(quiet)
-        engine = engine_of(workspace, workers, log)
+        recipe = reading.recipe()
+        engine = engine_of(workspace, workers, log, recipe)
         target = None if dry_run else reading.out(out, name)
         store = Store(workspace, log if why_rerun else None)
-        facts, plain = one_stage(name, reading.plan(), target, store, engine, overrides or [], log)
+        facts, plain = one_stage(
+            name, reading.plan(), target, store, engine, overrides or [], log, recipe
+        )
         result(facts, as_json, plain)
 
     return command

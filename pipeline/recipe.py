@@ -126,6 +126,15 @@ def build_stage(name: str, settings: Mapping[str, Any], modality_name: str | Non
     return stage
 
 
+def settings_of(stage: Stage) -> dict[str, Any]:
+    """Return the settings that a recipe gave to a stage, as `build_stage` takes them."""
+    given = stage.model_dump(exclude_unset=True, exclude={"options"})
+    for name in modality_names():
+        if type(stage.options) is modality(name).stage_options.get(stage.name):
+            given[name] = stage.options.model_dump(exclude_unset=True)
+    return given
+
+
 def validated(model: type[BaseModel], values: Mapping[str, Any], where: str) -> Any:
     """Return the model built from settings of the command line. Raises `RecipeError`."""
     faults: list[str] = []

@@ -172,6 +172,24 @@ def test_a_dry_run_says_what_the_stage_would_do_and_writes_no_result(folder):
     assert "dry run: it would drop" in plain and "nothing was written" in plain
 
 
+def test_a_recipe_brings_its_settings_to_an_audit_and_to_a_stage(folder):
+    data = '[data]\npath = "rows.csv"\nid = "row_id"\nlabel = "label"\nsplit = "split"\n'
+    strict_copies = '[[stages]]\nuse = "duplicates"\nexact = "flag"\nthreshold = 0.99\n'
+    (folder / "set.toml").write_text(data + strict_copies)
+    (folder / "plain.toml").write_text(data)
+    asked = ("-w", "w4", "-q", "--json")
+
+    def copies(*arguments):
+        return strict(assay("duplicates", *arguments, "--dry-run", *asked, cwd=folder).stdout)["issues"]
+
+    plain, given, over = copies("plain.toml"), copies("set.toml"), copies("set.toml", "--set", "exact=drop")
+    assert plain["exact_duplicate"] == over["exact_duplicate"] == {"drop": plain["exact_duplicate"]["drop"]}
+    assert given["exact_duplicate"] == {"flag": plain["exact_duplicate"]["drop"]}
+    audit = strict(assay("audit", "set.toml", "-o", "o4", *asked, cwd=folder).stdout)
+    found = next(step for step in audit["steps"] if step["stage"] == "duplicates")
+    assert found["settings"]["threshold"] == 0.99 and found["settings"]["exact"] == "flag"
+
+
 class TestExitCodes:
     """Each code of `EXIT_CODES`, provoked with the real command."""
 
