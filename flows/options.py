@@ -33,7 +33,7 @@ Redact = Annotated[
 ]
 DataPath = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, a folder, or a recipe for data and settings"),
+    typer.Argument(metavar="DATA", help="a CSV, JSONL or Parquet file, a folder, or a recipe"),
 ]
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="a TOML file")]
 TextColumn = Annotated[str | None, typer.Option(help="guessed and printed when not given")]

@@ -69,6 +69,17 @@ def test_sources_of_other_formats_encodings_columns_and_words_become_one_dataset
     assert not any("no class in common" in note for note in done.notes)
 
 
+def test_a_source_without_ids_gets_digests_and_leaves_the_others_theirs(folder):
+    lines = [json.loads(line) for line in (folder / APP).read_text("utf-8").splitlines()]
+    without = "".join(json.dumps({k: v for k, v in line.items() if k != "id"}) + "\n" for line in lines)
+    (folder / APP).write_text(without, "utf-8")
+    done = ingest(sources(folder))
+    assert {"shop:1-0", "shop:1-59"} <= set(done.dataset.ids)
+    assert all(i.startswith("app:r") for i in done.dataset.ids if not i.startswith("shop:"))
+    assert any("1 source has none, so row ids are digests there" in guess for guess in done.guesses)
+    assert any("column 'site' is only in 'app'" in note for note in done.notes)
+
+
 def test_copies_in_two_sources_stay_in_one_split_and_are_found(folder, tmp_path):
     opened = open_data(recipe(folder), Store(tmp_path / "w"))
     splits = dict(zip(opened.dataset.ids, opened.dataset.splits, strict=True))

@@ -92,7 +92,7 @@ def ingest(
     if found.names.id is None:
         ids = [i for raw, name in zip(raws, names, strict=True) for i in row_ids.digests(raw.table, name)]
     else:
-        ids = _own_ids(table, found.names.id, sizes, sources)
+        ids = _own_ids(table, found.names.id, sizes, sources, [raw.table for raw in raws], names)
     ids = [p + i for p, i in zip(prefix, ids, strict=True)]
     taken = fit.after(modality_called(found.modality).intake(table, found.names.content))
     found = found.with_content(taken.content)
@@ -167,10 +167,16 @@ def _renamed(table: pa.Table, source: Source) -> pa.Table:
     return table.rename_columns(new)
 
 
-def _own_ids(table: pa.Table, name: str, sizes: Sequence[int], sources: Sequence[Source]) -> list[str]:
+def _own_ids(
+    table: pa.Table, column: str, sizes: Sequence[int], sources: Sequence[Source], raws: Sequence[pa.Table],
+    names: Sequence[str],
+) -> list[str]:  # fmt: skip
+    """Return the ids of a column, and digests for a source of several that has none at all."""
     ids: list[str] = []
-    for source, size in zip(sources, sizes, strict=True):
-        ids += row_ids.own(table[name].slice(len(ids), size), name, source.path)
+    for k, (source, size) in enumerate(zip(sources, sizes, strict=True)):
+        cells = table[column].slice(len(ids), size)
+        none = len(sources) > 1 and cells.null_count == size
+        ids += row_ids.digests(raws[k], names[k]) if none else row_ids.own(cells, column, source.path)
     return ids
 
 

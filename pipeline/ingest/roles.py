@@ -14,6 +14,7 @@ from pipeline.ingest.content import content_of, is_own_target, is_scalar, is_tex
 from pipeline.ingest.folder import SPLIT_WORDS
 from pipeline.ingest.source import InputError, did_you_mean
 from pipeline.modalities import modality_names
+from pipeline.words import how_many
 
 ID_NAMES = ("row_id", "id", "uid", "guid", "uuid", "_id")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "y", "sentiment", "stars", "rating", "topic",
@@ -121,11 +122,18 @@ def _id(table: pa.Table, taken: set[str], sizes: Sequence[int]) -> tuple[str | N
     if name is None or not is_scalar(table, name):
         return None, "id: none found, so row ids are digests of the cells"
     starts = accumulate(sizes, initial=0)
-    parts = [table[name].slice(start, size) for start, size in zip(starts, sizes, strict=False)]
-    gaps = table[name].null_count or (is_text(table, name) and pc.any(pc.equal(table[name], "")).as_py())
-    if gaps or any(len(pc.unique(part)) < len(part) for part in parts):
+    parts = [table[name].slice(start, size) for start, size in zip(starts, sizes, strict=False) if size]
+    given = [part for part in parts if part.null_count < len(part)]  # a source may have no such column
+
+    def broken(part: pa.ChunkedArray) -> bool:
+        empty = is_text(table, name) and pc.any(pc.equal(part, "")).as_py()
+        return bool(part.null_count or empty or len(pc.unique(part)) < len(part))
+
+    if not given or any(map(broken, given)):
         return None, f"id: column {name!r} repeats or has gaps, so row ids are digests of the cells"
-    return name, f"id: column {name!r}, by its name"
+    rest = how_many(len(parts) - len(given), "source has", "sources have")
+    without = f"; {rest} none, so row ids are digests there" if len(given) < len(parts) else ""
+    return name, f"id: column {name!r}, by its name{without}"
 
 
 def _split(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:

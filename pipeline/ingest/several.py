@@ -65,7 +65,7 @@ def fit_together(
     for k, source in enumerate(sources):
         if source.labels:
             out.tables[k] = with_labels(out.tables[k], found[k].names.label, source)
-    out.notes += about_labels(out.tables, sources, label)
+    out.notes += [*about_labels(out.tables, sources, label), *_apart(out, found, sources)]
     out.notes += _with_splits(out, sources, split)
     return out
 
@@ -120,6 +120,18 @@ def _in_one_form(out: Joined, found: Sequence[Resolved], sources: Sequence[Sourc
     for name in sorted(set().union(*contents) - shared):
         has = ", ".join(repr(s.title) for s, c in zip(sources, contents, strict=True) if name in c)
         out.notes.append(f"column {name!r} is only in {has}; in the other sources its cells are missing")
+
+
+def _apart(out: Joined, found: Sequence[Resolved], sources: Sequence[Source]) -> list[str]:
+    """Say which columns beside content and roles only some sources have."""
+    names_of = [f.names for f in found]
+    used = {c for n in names_of for c in (*n.content, n.label, n.id, n.split)}
+    names = [set(table.column_names) - used for table in out.tables]
+    told = []
+    for name in sorted(set().union(*names) - set.intersection(*names)):
+        has = ", ".join(repr(s.title) for s, of in zip(sources, names, strict=True) if name in of)
+        told.append(f"column {name!r} is only in {has}")
+    return told
 
 
 def _one_name(role: str, names: Sequence[str | None], sources: Sequence[Source]) -> str | None:
