@@ -112,6 +112,12 @@ def test_a_conversation_may_begin_with_the_answer(kind):
     assert sees(chats([{"row_id": "r", "messages": talk}])).rows[0].n_loss > 0
 
 
+def test_an_empty_answer_teaches_nothing_and_one_of_several_does_not_matter():
+    tok = tokenizer(*TEMPLATES["chatml"])
+    rows = see([ask("say cat1", " "), ask("say cat1", "", "and dog2?", "dog2!")], tok).rows
+    assert "empty" in rows[0].because and rows[0].n_loss == 0 and rows[1].n_loss > 0
+
+
 def test_the_words_of_tiny_do_not_depend_on_the_rows():
     one, two = (see([ask("say cat1", answer)], None) for answer in ("cat1", "zebra zebra zebra zebra"))
     assert one.tokenizer.get_vocab() == two.tokenizer.get_vocab()
