@@ -19,6 +19,7 @@ from pipeline.run import Step
 from pipeline.store import NotFound, Store
 
 LEDGER = "ledger.parquet"
+_SHOWN = 60  # characters of a cell in a sentence
 
 
 def ledger_table(
@@ -98,7 +99,7 @@ def _sentence(edit: dict[str, Any]) -> str:
         edit["action"]
     ]
     if edit["action"] == "set":
-        before, value = (_short(json.loads(edit[k])) for k in ("before", "value"))
+        before, value = _apart(*(json.loads(edit[k]) for k in ("before", "value")))
         verb += f" from {before} to {value}"
     if edit["action"] != "flag" and not edit["applied"]:
         verb = f"proposed, not applied: {verb}"
@@ -107,8 +108,27 @@ def _sentence(edit: dict[str, Any]) -> str:
     return f"round {edit['round']}, {edit['stage']}: {what}"
 
 
-def _short(value: Any) -> str:
+def _apart(before: Any, value: Any) -> tuple[str, str]:
+    """Return two cells in words of at most 60 characters, cut so that where they first differ is seen.
+
+    >>> _apart("a" * 80 + " one", "a" * 80 + " two")
+    ("...aaaaaaaaa one'", "...aaaaaaaaa two'")
+    """
+    one, two = _words(before), _words(value)
+    if max(len(one), len(two)) <= _SHOWN:
+        return one, two
+    pairs = enumerate(zip(one, two, strict=False))
+    same = next((k for k, (a, b) in pairs if a != b), min(len(one), len(two)))
+    start = max(same - 10, 0) if same > _SHOWN // 2 else 0
+
+    def cut(text: str) -> str:
+        part = text[start : start + _SHOWN]
+        return ("..." if start else "") + part + ("..." if start + _SHOWN < len(text) else "")
+
+    return cut(one), cut(two)
+
+
+def _words(value: Any) -> str:
     if isinstance(value, dict) and set(value) == {"sha256", "bytes"}:
         return f"picture {str(value['sha256'])[:12]}"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return repr(value)
