@@ -91,7 +91,7 @@ def compare(
     because = (
         f"{metric} {chosen['raw']:.3f} on raw, {chosen['curated']:.3f} on curated: "
         f"{chosen['difference']:+.3f} [{chosen['low']:+.3f}, {chosen['high']:+.3f}], "
-        f"{runs} on {n_rows:,} rows: {verdict}"
+        f"{runs} on {n_rows:,} rows: {verdict}{too_few(n_runs)}"
     )
     return Comparison(
         verdict=verdict, metric=metric, unit=POINTS, **chosen, also=found, method=raw.method,
@@ -110,6 +110,11 @@ def verdict_of(found: Mapping[str, float], n_runs: int, less_is_better: bool = F
     if n_runs < LEAST_RUNS:
         return "not proved"
     return "proved" if low > 0 else "harmful" if high < 0 else "not proved"
+
+
+def too_few(n_runs: int) -> str:
+    """Return why so few runs prove nothing, "" where they are enough."""
+    return "" if n_runs >= LEAST_RUNS else f", since fewer than {LEAST_RUNS} runs a side prove nothing"
 
 
 def effect(comparison: Mapping[str, Any]) -> str:

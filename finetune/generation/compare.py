@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from finetune import metrics
-from finetune.compare import Comparison, interval, verdict_of
+from finetune.compare import Comparison, interval, too_few, verdict_of
 from finetune.evaluate import Evaluation
 
 METRIC = "loss_per_byte"
@@ -54,7 +54,8 @@ def compare_losses(
     because = (
         f"{METRIC} {chosen['raw']:.3f} on raw, {chosen['curated']:.3f} on curated: "
         f"{chosen['difference']:+.3f} nats [{chosen['low']:+.3f}, {chosen['high']:+.3f}], lower is better, "
-        f"{n_runs} paired run{'s' * (n_runs != 1)} of method {method} on {n_rows:,} rows: {verdict}"
+        f"{n_runs} paired run{'s' * (n_runs != 1)} of method {method} on {n_rows:,} rows: "
+        f"{verdict}{too_few(n_runs)}"
     )
     return Comparison(
         verdict=verdict, metric=METRIC, **chosen, also={"loss_per_token": found(1)} if same_tokens else {},
