@@ -283,7 +283,7 @@ def test_serve_says_where_it_is_and_where_the_decisions_are(folder):
     command = [ASSAY, "review", "serve", str(folder), "-w", "w", "--json"]
     with subprocess.Popen(
         command, cwd=folder.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # in a background job too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as run:  # fmt: skip
         facts = json.loads("".join(iter(run.stdout.readline, "}\n")) + "}")
         url = urlsplit(facts["url"])
