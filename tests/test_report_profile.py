@@ -142,6 +142,14 @@ def test_an_issue_of_no_family_counts_and_what_was_not_looked_at_has_no_part():
     assert [p["part"] for p in found["parts"]] == ["copies", "splits", "cells", "outliers"]
 
 
+def test_the_command_of_an_issue_is_one_that_there_is():
+    from pipeline.report.issues import _command
+    from pipeline.stage import stages
+
+    assert _command("label_noise") == "assay label-noise DATA -o OUT"
+    assert _command("evaluation") == "assay evaluate MODEL DATA" and "evaluation" not in stages()
+
+
 def test_leaks_between_splits_stand_in_red_with_both_rows():
     raw = small_dataset()
     leak = Edit("r1", "leakage", 0.0, "drop", "exact copy of test row r9", related=["r9"])

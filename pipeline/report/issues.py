@@ -58,23 +58,29 @@ def issue_list(steps: Steps, edits: Sequence[dict[str, Any]], rows: Rows) -> lis
 
 
 def _entry(issue: str, edits: list[dict[str, Any]], rows: Rows, suggested: dict[str, str]) -> dict[str, Any]:
-    stages = sorted({e["stage"] for e in edits})
-    about = meaning_of(issue, stages)
+    found_by = sorted({e["stage"] for e in edits})
+    about = meaning_of(issue, found_by)
     n_rows = len({e["row_id"] for e in edits if e["row_id"] is not None})
     ranked = sorted(edits, key=lambda e: (e["score"], e["row_id"] or "", e["action"], e["column"] or ""))
     worst = list({e["row_id"]: e for e in reversed([e for e in ranked if e["row_id"]])}.values())[::-1]
     fraction = n_rows / rows.raw.n_rows if rows.raw.n_rows else 0.0
     return {
         "issue": issue, "rows": n_rows, "fraction": fraction, "severity": severity(issue, fraction, n_rows),
-        "actions": dict(sorted(Counter(e["action"] for e in edits).items())), "stages": stages,
+        "actions": dict(sorted(Counter(e["action"] for e in edits).items())), "stages": found_by,
         "meaning": about.meaning, "found_how": about.found_how, "what_to_do": about.what_to_do,
-        "command": f"assay {stages[0].replace('_', '-')} DATA -o OUT",
+        "command": _command(found_by[0]),
         "about_the_whole": sorted({e["because"] for e in edits if e["row_id"] is None}),
         "examples": [
             _example(e, rows, suggested if issue == "label" else {})
             for e in worst[: TILES if rows.drawn else EXAMPLES]
         ],
     }  # fmt: skip
+
+
+def _command(found_by: str) -> str:
+    """Return the command that finds an issue alone: a stage's, or that of the evaluation of a model."""
+    known = found_by in stages()
+    return f"assay {found_by.replace('_', '-')} DATA -o OUT" if known else "assay evaluate MODEL DATA"
 
 
 def worst_examples(
