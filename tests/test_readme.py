@@ -33,6 +33,11 @@ def test_the_figures_are_those_of_the_json_file(modality):
     assert block == demo.table(json.loads(demo.json_of(modality).read_text("utf-8")))
 
 
+def test_the_figures_beside_those_of_peers_are_those_of_the_benchmarks():
+    figures = module("figures")
+    assert README.split(figures.BEGIN)[1].split(figures.END)[0].strip() == figures.block()
+
+
 def test_the_page_of_promises_is_that_of_the_json_file():
     promises = module("promises")
     figures = json.loads(promises.JSON.read_text("utf-8"))
