@@ -10,9 +10,9 @@ from chat_models import CHATML, LLAMA, MISTRAL, THINKING, ask, chats, echoes, sa
 from typer.testing import CliRunner
 
 from finetune.generation.render import PLAIN
-from finetune.generation.turns import turns
 from finetune.sees import sees
 from flows.cli import app
+from pipeline.modalities.sft.turns import joined
 from pipeline.stage import NotApplicable
 
 TEMPLATES = {"chatml": (CHATML, "<|im_end|>"), "llama": (LLAMA, "</s>"), "mistral": (MISTRAL, "</s>"),
@@ -160,7 +160,7 @@ def test_a_tokenizer_without_a_template_gets_the_plain_one_and_it_is_said():
 def test_the_input_of_an_instruction_is_part_of_the_question():
     pieces = (("user", "Add."), ("input", "1 2"), ("input", ""))
     cell = [{"role": role, "content": content} for role, content in pieces]
-    assert turns(cell) == [{"role": "user", "content": "Add.\n\n1 2"}]
+    assert joined(cell) == [{"role": "user", "content": "Add.\n\n1 2"}]
 
 
 def test_rows_that_are_no_conversations_are_refused():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from pipeline.dataset import Dataset
+from pipeline.modalities.sft.turns import joined
 from pipeline.stage import NotApplicable
 
 ASSISTANT = "assistant"
@@ -20,30 +20,13 @@ def conversations(data: Dataset) -> list[list[Turn]]:
     content = data.roles.content
     columns = [data.table[name].to_pylist() for name in content]
     if data.modality == "sft" and len(content) == 1:
-        return [turns(cell) for cell in columns[0]]
+        return [joined(cell) for cell in columns[0]]
     if data.modality == "preference" and len(content) in (2, 3):  # the rejected answer stands last
         rows = zip(*columns[:-1], strict=True)
-        return [turns([turn for cell in cells for turn in cell or ()]) for cells in rows]
+        return [joined([turn for cell in cells for turn in cell or ()]) for cells in rows]
     raise NotApplicable(
         f"content {', '.join(content)}: training to answer needs turns, or prompt, chosen and rejected"
     )
-
-
-def turns(cell: Sequence[Mapping[str, Any]] | None) -> list[Turn]:
-    r"""Return the turns of one cell. An `input` (Alpaca's) is joined to the user's turn before it.
-
-    >>> turns([{"role": "user", "content": "Add."}, {"role": "input", "content": "1 2"}])
-    [{'role': 'user', 'content': 'Add.\n\n1 2'}]
-    """
-    out: list[Turn] = []
-    for message in cell or ():
-        role, content = message.get("role") or "", message.get("content") or ""
-        if role == "input":
-            if out and out[-1]["role"] == "user":
-                content = f"{out.pop()['content']}\n\n{content}" if content else out.pop()["content"]
-            role = "user"
-        out.append({"role": role, "content": content})
-    return out
 
 
 def last_answer(conversation: Sequence[Turn]) -> int | None:
