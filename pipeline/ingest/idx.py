@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from pipeline.hashing import IMAGE, image_cell
+from pipeline.hashing import IMAGE, image_array
 from pipeline.ingest.source import File, InputError, Raw
 
 _NAME = re.compile(r"(?P<part>[\w-]+?)-(?P<what>images|labels)[-.]idx(?P<axes>\d)-ubyte(\.gz)?", re.ASCII)
@@ -58,7 +58,7 @@ def read_idx(path: str, found: Mapping[tuple[str, str], File], split_words: Mapp
         if all(splits):
             columns["split"] = [str(split)] * len(labels)
         table = pa.table({name: pa.array(cells, pa.large_string()) for name, cells in columns.items()})
-        chunks = [pa.array([image_cell(png(p)) for p in pictures[k : k + _CHUNK]], IMAGE)
+        chunks = [image_array([png(p) for p in pictures[k : k + _CHUNK]])
                   for k in range(0, len(pictures), _CHUNK)]  # fmt: skip
         raws.append(table.append_column("image", pa.chunked_array(chunks, IMAGE)))
     guesses = ["split: the files' names"] if all(splits) else []

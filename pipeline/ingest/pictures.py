@@ -6,7 +6,6 @@ pictures beside a `metadata.csv`, `.jsonl` or `.parquet` whose column `file_name
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
-from pipeline.hashing import IMAGE
+from pipeline.hashing import IMAGE, image_array
 from pipeline.ingest.source import File, InputError, Raw, Rejected, in_utf8
 from pipeline.ingest.unify import concat
 from pipeline.modalities.image.columns import kind_of
@@ -189,10 +188,7 @@ def _cells(files: Sequence[File | None]) -> tuple[pa.ChunkedArray, dict[int, str
             if isinstance(body, str):
                 broken[k], body = body, None
             bodies.append(body)
-        digests = [None if b is None else hashlib.sha256(b).hexdigest() for b in bodies]
-        chunks.append(pa.StructArray.from_arrays(
-            [pa.array(digests, pa.large_string()), pa.array(bodies, pa.large_binary())], fields=list(IMAGE),
-            mask=pa.array([b is None for b in bodies], pa.bool_())))  # fmt: skip
+        chunks.append(image_array(bodies))
     return pa.chunked_array(chunks, IMAGE), broken
 
 

@@ -26,10 +26,9 @@ class Measures(Signal, frozen=True):
         """Return one column a measure; batches of rows go to the engine's workers."""
         from pipeline.signals.engine import batches
 
-        rows = [data.content.take(list(range(part.start, part.stop))) for part in batches(data.n_rows)]
-        work = [_Batch(data.modality, content) for content in rows or [data.content]]
-        parts = engine.map(_measure, work, "measures")
-        return pa.concat_tables(parts).combine_chunks()
+        parts = batches(data.n_rows) or [slice(0, 0)]
+        work = [_Batch(data.modality, _rows(data.content, part, engine.workers > 1)) for part in parts]
+        return pa.concat_tables(engine.map(_measure, work, "measures")).combine_chunks()
 
     def read(self, table: pa.Table) -> pd.DataFrame:
         """Return a frame (n, m) of plain numbers in the order of the rows."""
@@ -38,7 +37,14 @@ class Measures(Signal, frozen=True):
 
 class _Batch(NamedTuple):
     modality: str
-    content: pa.Table  # rows of its own, not a slice: a slice would send the whole column to the worker
+    content: pa.Table
+
+
+def _rows(content: pa.Table, part: slice, sent: bool) -> pa.Table:
+    """Return some rows; copied where they are sent to a worker, which would get a slice's whole column."""
+    if sent:
+        return content.take(list(range(part.start, part.stop)))
+    return content.slice(part.start, part.stop - part.start)
 
 
 def _measure(work: _Batch) -> pa.Table:

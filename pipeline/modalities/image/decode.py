@@ -12,6 +12,7 @@ from pipeline.modalities.image.pillow import FORMATS, MOST_PIXELS, pillow
 from pipeline.modalities.image.pixels import opencv, shrunk
 
 _JPEG = ("JPEG", "MPO")
+_THIN_PX = 64  # least side at which colours are measured
 _DEPTHS = (8, 10, 12, 14, 16)  # bits
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, MemoryError, IndexError)  # of pixels that end early
 _ORIENTATION = 0x0112  # EXIF tag
@@ -27,7 +28,7 @@ class Look(NamedTuple):
 
     size_px: tuple[int, int]  # width and height of the file's own pixels
     luma: np.ndarray  # (h, w) uint8
-    rgb: np.ndarray  # (h, w, 3) uint8, every second pixel of a large picture; empty if not asked for
+    rgb: np.ndarray  # (h, w, 3) uint8, thinned where it is large; empty if not asked for
 
 
 def decode(body: bytes, least_px: int | None = None) -> np.ndarray:
@@ -73,8 +74,8 @@ def look(body: bytes, most_px: int, colour: bool) -> Look:
 
 
 def _thin(pixels: np.ndarray, coded: bool) -> np.ndarray:
-    """Return RGB, every second pixel of a large picture."""
-    step = 2 if min(pixels.shape[:2]) > 100 else 1
+    """Return RGB, of a large picture one pixel of several, so that its shorter side keeps 64 to 127 px."""
+    step = max(min(pixels.shape[:2]) // _THIN_PX, 1)
     thin = np.ascontiguousarray(pixels[::step, ::step, [0, 2, 1]] if coded else pixels[::step, ::step])
     return opencv().cvtColor(thin, opencv().COLOR_YCrCb2RGB) if coded else thin
 

@@ -62,11 +62,9 @@ def _light(grey: np.ndarray) -> list[float]:
 def _sharpness(grey: np.ndarray) -> float:
     """(E[laplace^2] + 2 f) / (E[gradient^2] + f), with f = 0.5 so that flat pictures give 2."""
     cv2 = opencv()
-    laplace = cv2.Laplacian(grey, cv2.CV_32F)
-    across = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8)
-    down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8)
-    edges = (cv2.norm(across, cv2.NORM_L2SQR) + cv2.norm(down, cv2.NORM_L2SQR)) / grey.size
-    detail = cv2.norm(laplace, cv2.NORM_L2SQR) / grey.size
+    across, down = (cv2.norm(cv2.Sobel(grey, cv2.CV_16S, *to), cv2.NORM_L2SQR) for to in ((1, 0), (0, 1)))
+    edges = (across + down) / 64 / grey.size  # the filter sums to 8
+    detail = cv2.norm(cv2.Laplacian(grey, cv2.CV_16S), cv2.NORM_L2SQR) / grey.size
     return float((detail + _FLAT_SHARPNESS * _FLAT) / (edges + _FLAT))
 
 
