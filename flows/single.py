@@ -73,7 +73,9 @@ def finetune_data(
         raise RecipeError(f"{out}: not empty (give another folder with -o, or delete it)")
     scratch = out.with_name(f"{out.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)  # of a training that was interrupted
-    model = fit(opened.dataset, with_strength(opened.dataset, training, engine), engine, seed, scratch)
+    if training.method == "probe":  # the one method with a penalty to choose
+        training = with_strength(opened.dataset, training, engine)
+    model = fit(opened.dataset, training, engine, seed, scratch)
     scratch.rename(out)
     facts = {
         "model": str(out),

@@ -78,6 +78,14 @@ class TestIngest:
         with pytest.raises(InputError, match=why):
             read(tmp_path, **roles)
 
+    def test_three_columns_of_the_same_classes_are_no_guess_for_a_label(self, tmp_path):
+        lines = [f"some words {i},{'pqr'[i % 3]},{'pqr'[i % 3]},{'qrp'[i % 3]}" for i in range(30)]
+        found = read(tmp_path, body="\n".join(["text,ann,bob,eve", *lines]))[1]
+        assert found.dataset.roles.label is None
+        assert any("--annotator-columns ann,bob,eve" in guess for guess in found.guesses)
+        yes = [line.replace("p", "no").replace("q", "yes").replace("r", "no") for line in lines]
+        assert read(tmp_path, body="\n".join(["text,ann,bob,eve", *yes]))[0].roles.label == "eve"
+
     def test_mappings_of_json_are_votes_in_one_order(self, tmp_path):
         votes = {"x y": {"b": 2, "a": 1}, "z w": {"a": 3}, "v u": {}}
         rows = [{"text": text, "y": y} for text, y in votes.items()]

@@ -154,11 +154,25 @@ def _label(table: pa.Table, taken: set[str]) -> tuple[str | None, str]:
     if name := _first(table, LABEL_NAMES, taken):
         return name, f"label: column {name!r}, by its name"
     able = [name for name in table.column_names if name not in taken and _few_kinds(table, name)]
+    if said := _annotators(table, able):
+        return None, said
     last = [name for name in table.column_names if name not in taken][-1:]
     if len(able) == 1 or (able and able[-1:] == last):
         n = len(pc.unique(table[able[-1]]))
         return able[-1], f"label: column {able[-1]!r}, because it holds only {n} different cells"
     return None, "label: none found; name the label column if there is one"
+
+
+def _annotators(table: pa.Table, able: Sequence[str]) -> str:
+    """Say what to write where the last three columns of few words hold the same three classes or more."""
+    words = [name for name in able if is_text(table, name)]
+    texts = {name: {v for v in pc.unique(table[name]).to_pylist() if v} for name in words}
+    last = list(texts.values())[-1:]
+    same = [name for name, kinds in texts.items() if [kinds] == last]
+    if not last or len(last[0]) < 3 or len(same) < 3:  # yes and no are what many features say
+        return ""
+    write = f"--annotator-columns {','.join(same)}, or name the label column"
+    return f"label: none taken, since {len(same)} columns hold the same classes ({write})"
 
 
 def _few_kinds(table: pa.Table, name: str) -> bool:
