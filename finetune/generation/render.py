@@ -49,7 +49,7 @@ def render(tokenizer: PreTrainedTokenizerBase, conversation: Sequence[Turn], whi
     """Return the text and the places of its answers: of "all" turns of the assistant, or the "last".
 
     Nothing stands after the last answer: what a model never has to say is not shown to it.
-    Raises `Refused` when there is no answer or an empty one, or the template takes no such turns.
+    Raises `Refused` when there is no answer, or the template takes no such turns.
     """
     end = last_answer(conversation)
     if end is None:
@@ -57,8 +57,6 @@ def render(tokenizer: PreTrainedTokenizerBase, conversation: Sequence[Turn], whi
     conversation = list(conversation[: end + 1])
     text = written(tokenizer, conversation).rstrip("\n")
     marks = [end] if which == "last" else [k for k, t in enumerate(conversation) if t["role"] == ASSISTANT]
-    if not any(conversation[k]["content"].strip() for k in marks):
-        raise Refused("the answer is empty, so only its end would be learnt")
     answers = []
     for k in marks:
         span = _by_prefix(tokenizer, conversation, k, text) or _by_characters(

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from finetune.generation.render import Refused, Rendered, prompt_of, render
-from finetune.generation.turns import Turn, last_answer
+from finetune.generation.turns import ASSISTANT, Turn, last_answer
 from pipeline.stage import NotApplicable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+_EMPTY = "the answer is empty, so only its end would be learnt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,8 @@ def tokenize(
     rendered: list[Rendered | Refused] = []
     for conversation in conversations:
         try:
-            rendered.append(render(tokenizer, conversation, loss_turns))
+            found = render(tokenizer, conversation, loss_turns)
+            rendered.append(found if _says(conversation, loss_turns) else Refused(_EMPTY))
         except Refused as why:
             rendered.append(why)
     texts = [r.text for r in rendered if isinstance(r, Rendered)]
@@ -88,6 +91,12 @@ def tokenize(
         else _marked(tokenizer, conversation, _tokens(tokenizer, r, *next(encoded), max_tokens))
         for conversation, r in zip(conversations, rendered, strict=True)
     ]
+
+
+def _says(conversation: Sequence[Turn], which: str) -> bool:
+    """Return whether an answer that is to be learnt holds anything."""
+    answers = [turn["content"] for turn in conversation if turn["role"] == ASSISTANT]
+    return any(answer.strip() for answer in (answers[-1:] if which == "last" else answers))
 
 
 def ends(tokenizer: PreTrainedTokenizerBase, token: int) -> bool:
