@@ -31,7 +31,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipeline import __version__
 from pipeline.dataset import Dataset, Roles
-from pipeline.labels import labels_of, votes_column
+from pipeline.label_types import votes_column
+from pipeline.labels import labels_of
 from pipeline.report.environment import versions
 from pipeline.signals.engine import Engine, Signals
 from pipeline.stages.label_noise import LabelNoise

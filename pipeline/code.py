@@ -15,6 +15,7 @@ CORE = (
     "pipeline.stage",
     "pipeline.apply",
     "pipeline.given",
+    "pipeline.label_types",
     "pipeline.labels",
     "pipeline.signals.engine",
 )

@@ -129,7 +129,7 @@ def make_text_sets(seed: int = 0) -> Dataset:
 
 def make_text_votes(seed: int = 0) -> Dataset:
     """The texts with the votes of three annotators, one of them careful; some did not vote."""
-    from pipeline.labels import votes_column
+    from pipeline.label_types import votes_column
 
     rng, rows = random.Random(seed + 2), text_rows(seed)
     names = {"ann": 0.05, "bob": 0.25, "eve": 0.5}

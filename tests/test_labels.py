@@ -23,7 +23,8 @@ from pipeline.apply import apply
 from pipeline.dataset import Dataset, Roles
 from pipeline.doubts import doubts_of
 from pipeline.ingest import InputError, RoleNames, Source, ingest
-from pipeline.labels import labels_of, shape_of, votes_column
+from pipeline.label_types import votes_column
+from pipeline.labels import labels_of, shape_of
 from pipeline.review.decisions import label_cell, label_text
 from pipeline.run import run_stage
 from pipeline.signals.engine import Engine, Signals

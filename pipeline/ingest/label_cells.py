@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from pipeline.ingest.roles import RoleNames
 from pipeline.ingest.source import InputError, did_you_mean
 from pipeline.ingest.unify import as_text
-from pipeline.labels import canonical, votes_column
+from pipeline.label_types import canonical, votes_column
 
 VOTES_NAMES = ("label", "votes", "annotator_votes")  # what the column made of annotators is called, if free
 

@@ -15,7 +15,7 @@ from pipeline.durable import sync
 from pipeline.files import Corrupt, read_parquet, write_parquet
 from pipeline.hashing import cell_json
 from pipeline.ingest import InputError
-from pipeline.labels import canonical, shape_of_type
+from pipeline.label_types import canonical, shape_of_type
 from pipeline.review.cells import csv_text, read_csv
 
 VERBS = ("keep", "drop", "relabel")
