@@ -30,7 +30,7 @@ OUT = HERE / "quality.json"
 
 def main(names: list[str]) -> None:
     """Measure the named parts, or all."""
-    parts = [module.name for module in pkgutil.iter_modules(finding.__path__)]
+    parts = [m.name for m in pkgutil.iter_modules(finding.__path__) if not m.name.startswith("_")]
     if unknown := set(names) - set(parts):
         raise SystemExit(f"no part {sorted(unknown)[0]!r}; there are {', '.join(parts)}")
     if not (truth := os.environ.get("ASSAY_TRUTH")):
